@@ -1,0 +1,456 @@
+//! The contract of a channel: a bounded, transactional, first-in-first-out queue of events between
+//! sources and sinks.
+//!
+//! ```text
+//! put   try_reserve / reserve ─▶ Permit ─▶ commit          (dropped: nothing was put)
+//! take  take ─▶ Lease ─▶ ack | ack_partial | give_back     (dropped: given back)
+//! ```
+//!
+//! # All or nothing over several channels
+//! A put reserves room in every channel first and commits only when all have granted it. A full
+//! channel refuses before anything is written anywhere, so a retry makes no duplicate in the
+//! channels that had room. [`put_all`] does this; sources never talk to a channel directly.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::batch::EventBatch;
+use crate::fault::Fault;
+use crate::future::BoxFuture;
+use crate::metric::ChannelCounters;
+use crate::name::ComponentName;
+use crate::settings::Settings;
+
+/// The opaque position of a source after the events that it is put with (a cursor). A durable
+/// channel writes it in the same frame as the events: after a crash cursor and events agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceState {
+    /// The source whose state it is.
+    pub source: ComponentName,
+    /// At most [`crate::limits::SOURCE_STATE_BYTES_MAX`] bytes.
+    pub bytes: Arc<[u8]>,
+}
+
+/// The bounds of a channel as they are now; a reload may change them between two calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelLimits {
+    /// Events that the channel holds, those under lease included.
+    pub capacity_events: u64,
+    /// Bytes of bodies that it holds, as the channel counts them.
+    pub capacity_bytes: u64,
+    /// Events in one put or one take (Flume's `transactionCapacity`).
+    pub transaction_events: usize,
+    /// How long a put waits for room, and a take for events (Flume's `keep-alive`).
+    pub keep_alive: Duration,
+}
+
+/// What a channel holds at this moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChannelFill {
+    /// Committed events that are not acknowledged: queued or under lease.
+    pub events: u64,
+    /// Those of them that are under lease.
+    pub leased_events: u64,
+    /// Their bytes, as the channel counts them.
+    pub bytes: u64,
+}
+
+/// Why room was not reserved. The caller still has the batch: it was only looked at.
+#[derive(Debug)]
+pub enum ReserveError {
+    /// No room (yet): a later try may succeed.
+    Full {
+        /// The channel.
+        channel: ComponentName,
+        /// How long the call waited.
+        waited: Duration,
+    },
+    /// The batch can never fit as a whole: more events than the transaction capacity or more
+    /// bytes than the channel's.
+    TooLarge {
+        /// The channel.
+        channel: ComponentName,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The channel is closed and takes nothing more.
+    Closed {
+        /// The channel.
+        channel: ComponentName,
+    },
+    /// The channel failed.
+    Failed {
+        /// The channel.
+        channel: ComponentName,
+        /// How.
+        fault: Fault,
+    },
+}
+
+impl fmt::Display for ReserveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReserveError::Full { channel, waited } => write!(
+                f,
+                "channel {channel} is full after waiting {} ms; its sink may be slow or its capacity too small",
+                waited.as_millis()
+            ),
+            ReserveError::TooLarge { channel, reason } => {
+                write!(f, "batch does not fit channel {channel}: {reason}")
+            }
+            ReserveError::Closed { channel } => write!(f, "channel {channel} is closed"),
+            ReserveError::Failed { channel, fault } => write!(f, "channel {channel}: {fault}"),
+        }
+    }
+}
+
+impl std::error::Error for ReserveError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ReserveError::Failed { fault, .. } => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+/// Why a take gave nothing.
+#[derive(Debug)]
+pub enum TakeError {
+    /// Nothing came within the wait.
+    Empty,
+    /// The channel is closed and empty: nothing will ever come. A closed channel that still holds
+    /// events goes on giving them.
+    Closed,
+    /// The channel failed.
+    Failed(Fault),
+}
+
+/// Room that is reserved for one batch in one channel.
+///
+/// Dropping a permit releases the room and puts nothing. Permits are committed in the order in
+/// which the caller likes; the events take their place in the queue at the commit.
+pub trait Permit: Send {
+    /// Puts the batch that was reserved for, with the source's state. When the future is ready with
+    /// `Ok` the events are in the channel, as durably as the channel promises, and will be
+    /// delivered. Dropping the future before that leaves it open whether they are.
+    ///
+    /// # Errors
+    /// A fault of the channel's store; the events are not in the channel, and the caller still has
+    /// its batch.
+    fn commit(self: Box<Self>, state: Option<SourceState>)
+    -> BoxFuture<'static, Result<(), Fault>>;
+}
+
+/// Events under lease that follow one another in the channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The identity of the first event: its place in the sequence of all events that were ever put
+    /// into this channel. The others follow by one. It stays the same however often the event is
+    /// given back and taken again, so a redelivery can be recognised.
+    pub first_sequence: u64,
+    /// How often these events were delivered before and given back.
+    pub redeliveries: u32,
+    /// The events.
+    pub events: EventBatch,
+}
+
+/// What a lease does with its channel; implemented by each channel, used through [`Lease`].
+pub trait LeaseOwner: Send {
+    /// All events are delivered and leave the channel. As durable as the channel promises.
+    ///
+    /// # Errors
+    /// A fault of the channel's store: the events may be delivered again.
+    fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), Fault>>;
+
+    /// The events at these indices (counted over all segments, strictly increasing, in range) go
+    /// back to their place; all others are delivered and leave the channel.
+    ///
+    /// # Errors
+    /// As [`LeaseOwner::ack`].
+    fn ack_except(self: Box<Self>, kept: Vec<u32>) -> BoxFuture<'static, Result<(), Fault>>;
+
+    /// All events go back to their place at the head, in order, before anything that was put
+    /// later. Never waits and never fails; also what a dropped lease does.
+    fn give_back(self: Box<Self>);
+}
+
+/// Events that are taken but not yet acknowledged. Nobody else gets them meanwhile. Dropping a
+/// lease gives its events back.
+pub struct Lease {
+    segments: Vec<Segment>,
+    owner: Option<Box<dyn LeaseOwner>>,
+}
+
+impl Lease {
+    /// A lease of these segments, which are in order and not empty.
+    pub fn new(segments: Vec<Segment>, owner: Box<dyn LeaseOwner>) -> Self {
+        Self {
+            segments,
+            owner: Some(owner),
+        }
+    }
+
+    /// The events in order.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// How many events.
+    pub fn len(&self) -> usize {
+        self.segments
+            .iter()
+            .map(|segment| segment.events.len())
+            .sum()
+    }
+
+    /// Whether there are none, which no channel gives out.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// See [`LeaseOwner::ack`].
+    ///
+    /// # Errors
+    /// See [`LeaseOwner::ack`].
+    pub async fn ack(mut self) -> Result<(), Fault> {
+        match self.owner.take() {
+            Some(owner) => owner.ack().await,
+            None => Ok(()),
+        }
+    }
+
+    /// See [`LeaseOwner::ack_except`].
+    ///
+    /// # Errors
+    /// See [`LeaseOwner::ack`]; [`crate::FaultKind::Broken`] when the indices are not strictly
+    /// increasing and in range: then everything is given back.
+    pub async fn ack_except(mut self, kept: Vec<u32>) -> Result<(), Fault> {
+        let in_range = kept.last().is_none_or(|last| (*last as usize) < self.len());
+        if !in_range || !kept.is_sorted_by(|a, b| a < b) {
+            return Err(Fault::new(
+                crate::fault::FaultKind::Broken,
+                crate::fault::Side::Component,
+                "a sink named events to keep that are out of order or out of range",
+            ));
+        }
+        match self.owner.take() {
+            Some(owner) => owner.ack_except(kept).await,
+            None => Ok(()),
+        }
+    }
+
+    /// See [`LeaseOwner::give_back`].
+    pub fn give_back(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner.take() {
+            owner.give_back();
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("segments", &self.segments)
+            .finish()
+    }
+}
+
+/// How much a take wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakeLimits {
+    /// Events at most; the channel's transaction capacity bounds it further.
+    pub events: usize,
+    /// Bytes of bodies at most; one event is given even when it alone is larger.
+    pub bytes: u64,
+}
+
+/// A channel.
+///
+/// # Order
+/// Events of one put stay together in order, and puts stand in the order of their commits. A take
+/// gives the oldest events that nobody holds. Events that come back stand at their old place. With
+/// one taker the order of delivery is the order of the commits.
+///
+/// # Bounds
+/// Reserved, queued and leased events together stay within the capacity in events and in bytes. One
+/// put and one take stay within the transaction capacity.
+///
+/// # Waiting
+/// Waiters for room are served in the order in which they came, so that a large batch is not
+/// starved by small ones. No wake-up is lost: a waiter whose condition holds is served without any
+/// further call. Dropping a waiting future withdraws it.
+///
+/// # Concurrency
+/// All methods may be called from any task at any time.
+///
+/// # End
+/// After [`Channel::close`] reservations are refused, waiting ones too, while takes go on until the
+/// channel is empty. A permit granted before the close still commits.
+pub trait Channel: Send + Sync {
+    /// Its name in the plan.
+    fn name(&self) -> &ComponentName;
+
+    /// Its bounds now.
+    fn limits(&self) -> ChannelLimits;
+
+    /// What it holds now.
+    fn fill(&self) -> ChannelFill;
+
+    /// Flume's counters of this channel. The channel counts attempts and successes itself, per
+    /// batch.
+    fn counters(&self) -> &Arc<ChannelCounters>;
+
+    /// Reserves room for a batch without waiting. Refuses also when others wait in line.
+    ///
+    /// # Errors
+    /// [`ReserveError`]; nothing is reserved.
+    fn try_reserve(&self, batch: &EventBatch) -> Result<Box<dyn Permit>, ReserveError>;
+
+    /// Reserves room for a batch and waits for it in line, at most `wait`.
+    ///
+    /// # Errors
+    /// [`ReserveError`]; nothing is reserved.
+    fn reserve<'a>(
+        &'a self,
+        batch: &'a EventBatch,
+        wait: Duration,
+    ) -> BoxFuture<'a, Result<Box<dyn Permit>, ReserveError>>;
+
+    /// Takes the oldest events, at least one, and waits at most `wait` for the first. Does not wait
+    /// to fill the limits.
+    ///
+    /// # Errors
+    /// [`TakeError`].
+    fn take(&self, limits: TakeLimits, wait: Duration) -> BoxFuture<'_, Result<Lease, TakeError>>;
+
+    /// Takes no more puts; see the contract's end.
+    fn close(&self);
+
+    /// Applies changed settings in place and keeps all events. Shrinking below the fill is allowed:
+    /// the events stay, and puts wait until there is room again. `Ok(false)` when these settings
+    /// need a new channel.
+    ///
+    /// # Errors
+    /// A configuration fault; nothing changed.
+    fn reconfigure(&self, settings: &Settings) -> Result<bool, Fault>;
+}
+
+/// What [`put_all`] could not put.
+#[derive(Debug)]
+pub enum PutError {
+    /// A channel refused; nothing was put anywhere.
+    Refused(ReserveError),
+    /// A channel failed at the commit. The channels named were committed before it and keep the
+    /// events; a retry doubles the events there.
+    CommitFailed {
+        /// The channel that failed.
+        channel: ComponentName,
+        /// How.
+        fault: Fault,
+        /// The channels that already have the events.
+        committed: Vec<ComponentName>,
+    },
+}
+
+impl fmt::Display for PutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PutError::Refused(error) => error.fmt(f),
+            PutError::CommitFailed { channel, fault, .. } => {
+                write!(f, "commit to channel {channel} failed: {fault}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PutError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            PutError::Refused(error) => Some(error),
+            PutError::CommitFailed { fault, .. } => Some(fault),
+        }
+    }
+}
+
+/// One part of a put: these events into this channel.
+#[derive(Clone)]
+pub struct PutPart {
+    /// The channel.
+    pub channel: Arc<dyn Channel>,
+    /// The events.
+    pub events: EventBatch,
+}
+
+/// Puts each part into its channel, all or none: reserves everywhere, then commits everywhere.
+///
+/// Waits for room at most the longest `keep-alive` of the channels. While it waits in line at one
+/// channel it holds no room in the others, so two puts over the same channels in different order
+/// cannot block each other.
+///
+/// # Errors
+/// [`PutError`]; see there what was put.
+pub async fn put_all(parts: &[PutPart], state: Option<&SourceState>) -> Result<(), PutError> {
+    let permits = reserve_all(parts).await.map_err(PutError::Refused)?;
+    let mut committed = Vec::new();
+    for (permit, part) in permits.into_iter().zip(parts) {
+        if let Err(fault) = permit.commit(state.cloned()).await {
+            return Err(PutError::CommitFailed {
+                channel: part.channel.name().clone(),
+                fault,
+                committed,
+            });
+        }
+        // Names are collected for the error only; the usual put has one part and pays nothing.
+        if parts.len() > 1 {
+            committed.push(part.channel.name().clone());
+        }
+    }
+    Ok(())
+}
+
+async fn reserve_all(parts: &[PutPart]) -> Result<Vec<Box<dyn Permit>>, ReserveError> {
+    let keep_alive = parts
+        .iter()
+        .map(|part| part.channel.limits().keep_alive)
+        .max();
+    let keep_alive = keep_alive.unwrap_or_default();
+    let mut started = None;
+    // The part whose room was waited for is reserved first in the next round.
+    let mut waited_for: Option<(usize, Box<dyn Permit>)> = None;
+    loop {
+        let mut permits = Vec::with_capacity(parts.len());
+        let mut refused = None;
+        let mut granted = waited_for.take();
+        for (index, part) in parts.iter().enumerate() {
+            if let Some((_, permit)) = granted.take_if(|(own, _)| *own == index) {
+                permits.push(permit);
+                continue;
+            }
+            match part.channel.try_reserve(&part.events) {
+                Ok(permit) => permits.push(permit),
+                Err(ReserveError::Full { .. }) => {
+                    refused = Some((index, part));
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let Some((index, part)) = refused else {
+            return Ok(permits);
+        };
+        // Hold nothing while waiting in line.
+        drop(permits);
+        drop(granted);
+        let since = *started.get_or_insert_with(Instant::now);
+        let left = keep_alive.saturating_sub(since.elapsed());
+        let permit = part.channel.reserve(&part.events, left).await?;
+        waited_for = Some((index, permit));
+    }
+}
