@@ -1,0 +1,158 @@
+//! No input makes the configuration panic, and what converts keeps its plan.
+
+use flumen_config::{Dialect, Document, PlanDiff, check_all, decode, to_toml};
+use proptest::prelude::*;
+
+use crate::rows::catalogue;
+use crate::{Environment, document};
+
+/// Everything that can be done with a text; nothing of it may panic.
+fn exercise(dialect: Dialect, text: &str) {
+    let document = Document::parse(dialect, "any", text).resolve(&Environment);
+    let checked = check_all(&document, &catalogue());
+    for problem in &checked.problems {
+        assert_eq!(problem.to_string().lines().count(), 1);
+    }
+    for plan in checked.plans.values() {
+        assert!(PlanDiff::between(plan, plan).is_empty());
+    }
+    let native = to_toml(&document, &catalogue());
+    let back = Document::parse(Dialect::Toml, "back", &native).resolve(&Environment);
+    let plans = check_all(&back, &catalogue());
+    for (agent, plan) in checked.plans {
+        assert_eq!(
+            Some(&plan),
+            plans.plans.get(&agent),
+            "{native}\n{:?}",
+            plans.problems
+        );
+    }
+}
+
+/// Keys and values that are near enough to real ones to reach every branch.
+fn nearly_a_line() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "a",
+        "b",
+        "sources",
+        "channels",
+        "sinks",
+        "sinkgroups",
+        "source",
+        "r1",
+        "c1",
+        "c2",
+        "k1",
+        "k2",
+        "g1",
+        "i1",
+        "type",
+        "channel",
+        "selector",
+        "interceptors",
+        "processor",
+        "optional",
+        "mapping",
+        "x.y",
+        "bind",
+        "port",
+        "capacity",
+        "sink",
+        "serializer",
+        "appendNewline",
+        "directory",
+        "runner",
+        "",
+        "config",
+        "header",
+        "priority",
+    ]);
+    let value = prop::sample::select(vec![
+        "r1",
+        "c1",
+        "c1 c2",
+        "c1 # c2",
+        "k1 k2",
+        "g1",
+        "i1",
+        "netcat",
+        "seq",
+        "memory",
+        "logger",
+        "file_roll",
+        "hdfs",
+        "multiplexing",
+        "failover",
+        "static",
+        "timestamp",
+        "44444",
+        "true",
+        "TRUE",
+        "x",
+        "",
+        "${a.sources}",
+        "${env:FLUMEN_OUT}",
+        "${c:-d}",
+        "${",
+        "$${x}",
+        "a\\\\d\"'",
+        "99999999999999999999",
+        "TEXT",
+    ]);
+    (prop::collection::vec(word, 1..6), value)
+        .prop_map(|(words, value)| format!("{} = {value}\n", words.join(".")))
+}
+
+const GOOD: &str = "a.sources = r1\na.channels = c1 c2\na.sinks = k1 k2\n\
+    a.sources.r1.type = netcat\na.sources.r1.bind = x\na.sources.r1.port = 1\na.sources.r1.channels = c1 c2\n\
+    a.channels.c1.type = memory\na.channels.c2.type = memory\n\
+    a.sinks.k1.type = logger\na.sinks.k1.channel = c1\n\
+    a.sinks.k2.type = file_roll\na.sinks.k2.sink.directory = ${env:FLUMEN_OUT}\na.sinks.k2.channel = c2\n";
+
+proptest! {
+    #[test]
+    fn any_text_in_both_dialects(text in any::<String>()) {
+        exercise(Dialect::Properties, &text);
+        exercise(Dialect::Toml, &text);
+    }
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(text) = decode(Dialect::Properties, "any", &bytes) {
+            exercise(Dialect::Properties, &text);
+        }
+        let _ = decode(Dialect::Toml, "any", &bytes);
+    }
+
+    #[test]
+    fn nearly_properties(lines in prop::collection::vec(nearly_a_line(), 0..40)) {
+        exercise(Dialect::Properties, &lines.concat());
+    }
+
+    #[test]
+    fn a_good_file_with_some_lines_more(lines in prop::collection::vec(nearly_a_line(), 0..6)) {
+        exercise(Dialect::Properties, &format!("{GOOD}{}", lines.concat()));
+    }
+
+    #[test]
+    fn nearly_toml(text in "(\\[{0,2}(a|b)\\.(sources|sinks|x)\\.(r|k\\.selector|r\\.interceptors)\\]{0,2}\n|(type|name|\"a\\.b\"|a\\.b) = (1|\"x\"|\\[1, \"c\"\\]|\\{ y = 1 \\})\n){0,12}") {
+        exercise(Dialect::Toml, &text);
+    }
+}
+
+#[test]
+fn deep_toml_is_refused_without_harm() {
+    for text in [
+        format!("x = {}", "[".repeat(100_000)),
+        format!("x = {}", "{a=".repeat(100_000)),
+        format!("{}x = 1", "a.".repeat(100_000)),
+        format!("[{}x]", "a.".repeat(100_000)),
+    ] {
+        assert!(
+            document("deep.toml", &text)
+                .problems()
+                .iter()
+                .any(|problem| problem.is_error())
+        );
+    }
+}
