@@ -1,0 +1,7 @@
+//! The lock and the shared pointer of the channel: the standard library's, or loom's when the
+//! model checker drives the state.
+
+#[cfg(feature = "loom")]
+pub(super) use loom::sync::{Arc as SharedPointer, Mutex};
+#[cfg(not(feature = "loom"))]
+pub(super) use std::sync::{Arc as SharedPointer, Mutex};
