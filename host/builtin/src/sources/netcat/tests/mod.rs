@@ -1,0 +1,6 @@
+//! Raw bytes to a real listener; only the channels are fake.
+
+mod handover;
+mod limits;
+mod protocol;
+mod rig;
