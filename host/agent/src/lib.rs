@@ -1,0 +1,29 @@
+//! From a plan to running flows: build, run, supervise, reload by difference, drain. One
+//! [`Handle`] to the outside.
+//!
+//! * `build`: components of a plan to instances.
+//! * `processor`: the way from a source into its channels, swapped between two batches.
+//! * `source`, `sink`: the tasks that run sources and sink groups, with back-off and states.
+//! * `running`: what runs now; a reload is prepare, then apply; a stop is a drain.
+//! * [`load`] and [`watch`]: configuration files read, and watched for changes.
+//! * [`reference`]: the pages made from option rows.
+
+mod back_off;
+mod build;
+mod handle;
+pub mod load;
+mod metrics;
+mod processor;
+pub mod reference;
+mod running;
+mod sink;
+mod source;
+mod state;
+mod stop;
+pub mod watch;
+
+pub use build::catalogue;
+pub use handle::{AgentOptions, DEFAULT_DRAIN_DEADLINE, Handle, RequestError};
+pub use metrics::{ComponentMetrics, MetricKind, MetricValue};
+pub use running::{ReloadRefused, StopReport};
+pub use state::ComponentState;

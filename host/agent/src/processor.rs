@@ -1,0 +1,230 @@
+//! The way from a source into its channels: interceptors, selector, put (Flume's channel
+//! processor). What is behind it can be replaced between two batches.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use flumen_core::channel::{Channel, PutPart, SourceState, put_all};
+use flumen_core::interceptor::Interceptor;
+use flumen_core::selector::{ChannelSelector, Route};
+use flumen_core::source::{ChannelProcessor, ProcessError, ProcessFailure};
+use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
+use tokio::sync::oneshot;
+
+use crate::metrics::FlowCounters;
+
+/// Interceptors, selector and channels of one source, as one value that is swapped as a whole: a
+/// batch sees all of the old one or all of the new one.
+pub(crate) struct Pipeline {
+    interceptors: Vec<(ComponentName, Arc<dyn Interceptor>)>,
+    selector: Box<dyn ChannelSelector>,
+    channels: Vec<Arc<dyn Channel>>,
+    // Closed when the last batch that used this pipeline is through.
+    _through: oneshot::Sender<()>,
+}
+
+/// Ready when no batch uses a replaced pipeline any more.
+pub(crate) type Through = oneshot::Receiver<()>;
+
+impl Pipeline {
+    pub(crate) fn new(
+        interceptors: Vec<(ComponentName, Arc<dyn Interceptor>)>,
+        selector: Box<dyn ChannelSelector>,
+        channels: Vec<Arc<dyn Channel>>,
+    ) -> (Arc<Self>, Through) {
+        let (sender, through) = oneshot::channel();
+        let pipeline = Arc::new(Self {
+            interceptors,
+            selector,
+            channels,
+            _through: sender,
+        });
+        (pipeline, through)
+    }
+
+    fn transaction_events(&self) -> usize {
+        let limits = self.channels.iter().map(|channel| channel.limits());
+        let least = limits.map(|limits| limits.transaction_events).min();
+        least.unwrap_or(usize::MAX).max(1)
+    }
+
+    /// One transaction: nothing of the batch is put, or all of it.
+    async fn put(
+        &self,
+        batch: EventBatch,
+        state: Option<&SourceState>,
+        counters: &FlowCounters,
+    ) -> Result<(), ProcessFailure> {
+        let mut batch = batch;
+        for (name, interceptor) in &self.interceptors {
+            if batch.is_empty() {
+                break;
+            }
+            let result = interceptor.intercept(batch).await;
+            batch = result.map_err(|fault| component_failure(name, fault))?;
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let routes = self
+            .selector
+            .select(&batch)
+            .map_err(|fault| component_failure(&ComponentName::from("selector"), fault))?;
+        let parts = self.required_parts(&routes, counters);
+        put_all(&parts, state).await.map_err(ProcessFailure::Put)?;
+        for route in &routes {
+            for index in &route.optional {
+                self.put_optional(*index, &route.events, counters).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn required_parts(&self, routes: &[Route], counters: &FlowCounters) -> Vec<PutPart> {
+        let mut parts = Vec::with_capacity(routes.len());
+        for route in routes {
+            if route.required.is_empty() && route.optional.is_empty() {
+                counters.unrouted.add(route.events.len() as u64);
+            }
+            for channel in route
+                .required
+                .iter()
+                .filter_map(|at| self.channels.get(*at))
+            {
+                // An interceptor may have made more events than one transaction takes.
+                for events in pieces(&route.events, channel.limits().transaction_events) {
+                    parts.push(PutPart {
+                        channel: Arc::clone(channel),
+                        events,
+                    });
+                }
+            }
+        }
+        parts
+    }
+
+    /// An optional channel gets the events if it has room at once; a refusal is counted.
+    async fn put_optional(&self, index: usize, events: &EventBatch, counters: &FlowCounters) {
+        let Some(channel) = self.channels.get(index) else {
+            return;
+        };
+        for piece in pieces(events, channel.limits().transaction_events) {
+            let put = match channel.try_reserve(&piece) {
+                Ok(permit) => permit.commit(None).await.is_ok(),
+                Err(_) => false,
+            };
+            if !put {
+                counters.optional_refused.add(piece.len() as u64);
+            }
+        }
+    }
+}
+
+fn component_failure(name: &ComponentName, fault: Fault) -> ProcessFailure {
+    ProcessFailure::Component {
+        component: name.clone(),
+        fault,
+    }
+}
+
+/// The batch in slices of at most `events_max` events; the batch itself when it fits.
+fn pieces(batch: &EventBatch, events_max: usize) -> impl Iterator<Item = EventBatch> + '_ {
+    let step = events_max.max(1);
+    (0..batch.len())
+        .step_by(step)
+        .map(move |start| batch.slice(start..start.saturating_add(step)))
+}
+
+/// The processor of one source. It lives as long as the source's name is in the plan.
+pub(crate) struct Processor {
+    pipeline: ArcSwap<Pipeline>,
+    through: Mutex<Through>,
+    counters: Arc<FlowCounters>,
+    stopping: AtomicBool,
+    // The state of the last committed put, for a restart of the source within this agent. A plain
+    // mutex: held for a copy only.
+    last_state: Mutex<Option<SourceState>>,
+}
+
+impl Processor {
+    pub(crate) fn new(
+        (pipeline, through): (Arc<Pipeline>, Through),
+        counters: Arc<FlowCounters>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            pipeline: ArcSwap::new(pipeline),
+            through: Mutex::new(through),
+            counters,
+            stopping: AtomicBool::new(false),
+            last_state: Mutex::new(None),
+        })
+    }
+
+    /// Puts another pipeline in place. Ready when no batch uses the old one any more.
+    pub(crate) fn replace(&self, (pipeline, through): (Arc<Pipeline>, Through)) -> Through {
+        let mut current = self.through.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pipeline.store(pipeline);
+        std::mem::replace(&mut *current, through)
+    }
+
+    /// Refuses everything from now on: the last step of a stop.
+    pub(crate) fn refuse(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The state of the last committed put.
+    pub(crate) fn last_state(&self) -> Option<SourceState> {
+        self.last_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    async fn process_pieces(
+        &self,
+        batch: EventBatch,
+        state: Option<SourceState>,
+    ) -> Result<(), ProcessError> {
+        let mut accepted = 0;
+        while accepted < batch.len() {
+            if self.stopping.load(Ordering::Relaxed) {
+                let cause = ProcessFailure::Stopping;
+                return Err(ProcessError { accepted, cause });
+            }
+            let pipeline = self.pipeline.load_full();
+            let end = accepted
+                .saturating_add(pipeline.transaction_events())
+                .min(batch.len());
+            let piece = batch.slice(accepted..end);
+            let piece_state = state.as_ref().filter(|_| end == batch.len());
+            if let Err(cause) = pipeline.put(piece, piece_state, &self.counters).await {
+                return Err(ProcessError { accepted, cause });
+            }
+            accepted = end;
+        }
+        if state.is_some() {
+            *self
+                .last_state
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = state;
+        }
+        Ok(())
+    }
+}
+
+impl ChannelProcessor for Processor {
+    fn process<'a>(
+        &'a self,
+        batch: EventBatch,
+        state: Option<SourceState>,
+    ) -> BoxFuture<'a, Result<(), ProcessError>> {
+        Box::pin(self.process_pieces(batch, state))
+    }
+
+    fn transaction_events(&self) -> usize {
+        self.pipeline.load().transaction_events()
+    }
+}

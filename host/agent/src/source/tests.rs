@@ -1,0 +1,304 @@
+//! Sources at work: supervision and the driver of polled sources.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use flumen_core::channel::{Channel, TakeLimits};
+use flumen_core::clock::SystemClock;
+use flumen_core::metric::SourceCounters;
+use flumen_core::settings::{Settings, Value};
+use flumen_core::source::{
+    Handover, PollBackOff, PollNext, Polled, PolledSource, Source, SourceContext, StopReason,
+};
+use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, FaultKind, Side};
+
+use super::{MakeSource, PolledDriver, SourceParts, SourceTask};
+use crate::metrics::FlowCounters;
+use crate::processor::{Pipeline, Processor};
+use crate::state::{ComponentState, StateCell};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+fn channel(capacity: i64) -> Arc<dyn Channel> {
+    let settings = Settings::new()
+        .with("capacity", Value::Integer(capacity))
+        .with("transactionCapacity", Value::Integer(capacity.min(100)))
+        .with("keep-alive", Value::Integer(0))
+        .with("byteCapacityBufferPercentage", Value::Integer(20));
+    let row = flumen_channel::rows().next().expect("the memory channel");
+    let clock: Arc<dyn flumen_core::clock::Clock> = Arc::new(SystemClock);
+    flumen_channel::build(row, &ComponentName::from("c1"), &settings, clock).expect("a channel")
+}
+
+fn processor(channel: &Arc<dyn Channel>) -> Arc<Processor> {
+    let names = [ComponentName::from("c1")];
+    let row = flumen_builtin::rows()
+        .find(|row| row.name == "replicating")
+        .expect("the replicating selector");
+    let selector =
+        flumen_builtin::selectors::build(row, &Settings::new(), &names).expect("a selector");
+    let pipeline = Pipeline::new(Vec::new(), selector, vec![Arc::clone(channel)]);
+    Processor::new(pipeline, Arc::new(FlowCounters::default()))
+}
+
+fn parts(make: MakeSource, channel: &Arc<dyn Channel>) -> SourceParts {
+    SourceParts {
+        name: ComponentName::from("r1"),
+        make,
+        processor: processor(channel),
+        counters: Arc::new(SourceCounters::default()),
+        state: Arc::new(StateCell::new()),
+        clock: Arc::new(SystemClock),
+    }
+}
+
+async fn reaches(state: &StateCell, wanted: fn(&ComponentState) -> bool) {
+    let reached = async {
+        while !wanted(&state.get()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, reached).await.expect("reached in time");
+}
+
+async fn take_bodies(channel: &Arc<dyn Channel>) -> Vec<String> {
+    let limits = TakeLimits {
+        events: 100,
+        bytes: u64::MAX,
+    };
+    let lease = channel.take(limits, DEADLINE).await.expect("events");
+    let bodies = lease
+        .segments()
+        .iter()
+        .flat_map(|segment| segment.events.bodies())
+        .map(|body| String::from_utf8_lossy(body).into_owned())
+        .collect();
+    lease.ack().await.expect("acknowledged");
+    bodies
+}
+
+/// What the lives of a scripted source end with; then it runs until it is stopped.
+enum Life {
+    PrepareFails(FaultKind),
+    RunFails(FaultKind),
+    Panics,
+    Ends,
+}
+
+struct Scripted {
+    lives: Arc<Mutex<VecDeque<Life>>>,
+}
+
+impl Source for Scripted {
+    fn prepare(&mut self, _predecessor: Option<Handover>) -> BoxFuture<'_, Result<(), Fault>> {
+        let mut lives = self.lives.lock().expect("lives");
+        let result = match lives.front() {
+            Some(Life::PrepareFails(kind)) => {
+                let kind = *kind;
+                lives.pop_front();
+                Err(Fault::new(kind, Side::Operator, "port is taken"))
+            }
+            _ => Ok(()),
+        };
+        flumen_core::future::ready(result)
+    }
+
+    fn run(&mut self, context: SourceContext) -> BoxFuture<'_, Result<(), Fault>> {
+        let life = self.lives.lock().expect("lives").pop_front();
+        Box::pin(async move {
+            match life {
+                Some(Life::RunFails(kind)) => Err(Fault::new(kind, Side::Peer, "gone")),
+                Some(Life::Panics) => panic!("told to panic"),
+                Some(Life::Ends) => Ok(()),
+                _ => {
+                    context.stop.stopped().await;
+                    Ok(())
+                }
+            }
+        })
+    }
+}
+
+fn scripted(lives: Vec<Life>) -> (MakeSource, Arc<Mutex<usize>>) {
+    let lives = Arc::new(Mutex::new(VecDeque::from(lives)));
+    let made = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&made);
+    let make: MakeSource = Arc::new(move || {
+        *count.lock().expect("count") += 1;
+        Ok(Box::new(Scripted {
+            lives: Arc::clone(&lives),
+        }))
+    });
+    (make, made)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_is_tried_again_after_faults_and_panics() {
+    let channel = channel(10);
+    let (make, made) = scripted(vec![
+        Life::PrepareFails(FaultKind::Transient),
+        Life::RunFails(FaultKind::Transient),
+        Life::RunFails(FaultKind::Broken),
+        Life::Panics,
+    ]);
+    let parts = parts(make, &channel);
+    let state = Arc::clone(&parts.state);
+    let task = SourceTask::spawn(parts, None);
+    let running = async {
+        loop {
+            let made = *made.lock().expect("count");
+            if made == 3 && state.get() == ComponentState::Running {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), running)
+        .await
+        .expect("one instance for the transient faults, one for each broken one");
+    assert!(task.end(StopReason::Drain, DEADLINE).await);
+    assert_eq!(state.get(), ComponentState::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taken_port_shows_in_the_state() {
+    let channel = channel(10);
+    let (make, _) = scripted(vec![Life::PrepareFails(FaultKind::Transient)]);
+    let parts = parts(make, &channel);
+    let state = Arc::clone(&parts.state);
+    let task = SourceTask::spawn(parts, None);
+    reaches(&state, |state| {
+        matches!(state, ComponentState::Retrying { reason, failures: 1 } if reason == "port is taken")
+    })
+    .await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    reaches(&state, |state| *state == ComponentState::Running).await;
+    assert!(task.end(StopReason::Drain, DEADLINE).await);
+}
+
+#[tokio::test]
+async fn an_ended_input_waits_to_be_stopped() {
+    let channel = channel(10);
+    let (make, _) = scripted(vec![Life::Ends]);
+    let parts = parts(make, &channel);
+    let state = Arc::clone(&parts.state);
+    let task = SourceTask::spawn(parts, None);
+    reaches(&state, |state| *state == ComponentState::Finished).await;
+    assert!(task.end(StopReason::Drain, DEADLINE).await);
+}
+
+#[tokio::test]
+async fn a_configuration_fault_is_not_tried_again() {
+    let channel = channel(10);
+    let (make, made) = scripted(vec![Life::RunFails(FaultKind::Configuration)]);
+    let parts = parts(make, &channel);
+    let state = Arc::clone(&parts.state);
+    let task = SourceTask::spawn(parts, None);
+    reaches(&state, |state| matches!(state, ComponentState::Failed { .. })).await;
+    assert!(task.end(StopReason::Drain, DEADLINE).await);
+    assert_eq!(*made.lock().expect("count"), 1);
+}
+
+/// Counts from where its cursor says; remembers what was acknowledged.
+struct Counting {
+    next: u64,
+    acknowledged: Arc<Mutex<Vec<u64>>>,
+    opened_at: Arc<Mutex<Vec<Option<u64>>>>,
+}
+
+fn number(cursor: &[u8]) -> u64 {
+    u64::from_le_bytes(cursor.try_into().expect("eight bytes"))
+}
+
+impl PolledSource for Counting {
+    fn open(&mut self, cursor: Option<&[u8]>) -> BoxFuture<'_, Result<(), Fault>> {
+        let at = cursor.map(number);
+        self.opened_at.lock().expect("opened").push(at);
+        self.next = at.unwrap_or(0);
+        flumen_core::future::ready(Ok(()))
+    }
+
+    fn poll(&mut self, events_max: usize) -> BoxFuture<'_, Result<Polled, Fault>> {
+        let text = self.next.to_string();
+        self.next += 1;
+        assert!(events_max >= 1);
+        let ends = vec![text.len() as u32];
+        let polled = Polled {
+            events: EventBatch::from_columns(text.into(), ends).expect("a batch"),
+            cursor: Some(Arc::from(self.next.to_le_bytes())),
+            next: PollNext::Again,
+        };
+        flumen_core::future::ready(Ok(polled))
+    }
+
+    fn ack(&mut self, cursor: Option<&[u8]>) {
+        let cursor = cursor.map(number).expect("a cursor");
+        self.acknowledged.lock().expect("acks").push(cursor);
+    }
+}
+
+#[tokio::test]
+async fn a_polled_source_waits_for_room_and_loses_nothing() {
+    let channel = channel(2);
+    let acknowledged = Arc::new(Mutex::new(Vec::new()));
+    let opened_at = Arc::new(Mutex::new(Vec::new()));
+    let make: MakeSource = {
+        let (acknowledged, opened_at) = (Arc::clone(&acknowledged), Arc::clone(&opened_at));
+        Arc::new(move || {
+            let source = Counting {
+                next: 0,
+                acknowledged: Arc::clone(&acknowledged),
+                opened_at: Arc::clone(&opened_at),
+            };
+            let source = Box::new(source);
+            Ok(Box::new(PolledDriver::new(source, PollBackOff::default())))
+        })
+    };
+    let first = parts(make, &channel);
+    let second = first.clone();
+    let task = SourceTask::spawn(first, None);
+    let mut bodies = Vec::new();
+    while bodies.len() < 20 {
+        bodies.extend(take_bodies(&channel).await);
+    }
+    // A stop does not cut a put short: the source ends as soon as there is room.
+    task.tell(StopReason::Drain);
+    let drain = async {
+        let limits = TakeLimits {
+            events: 100,
+            bytes: u64::MAX,
+        };
+        while let Ok(lease) = channel.take(limits, Duration::from_millis(200)).await {
+            let events = lease.segments().iter().flat_map(|segment| segment.events.bodies());
+            bodies.extend(events.map(|body| String::from_utf8_lossy(body).into_owned()));
+            lease.ack().await.expect("acknowledged");
+        }
+    };
+    let (ended, ()) = tokio::join!(task.end(StopReason::Drain, DEADLINE), drain);
+    assert!(ended);
+    let wanted: Vec<String> = (0..bodies.len()).map(|number| number.to_string()).collect();
+    assert_eq!(bodies, wanted);
+    let acks: Vec<u64> = (1..=bodies.len() as u64).collect();
+    assert_eq!(*acknowledged.lock().expect("acks"), acks);
+
+    // A restart within the agent goes on behind the last commit.
+    let task = SourceTask::spawn(second, None);
+    assert_eq!(take_bodies(&channel).await.first(), Some(&wanted.len().to_string()));
+    assert_eq!(
+        opened_at.lock().expect("opened").last(),
+        Some(&Some(wanted.len() as u64))
+    );
+    task.tell(StopReason::Drain);
+    let rest = async {
+        let limits = TakeLimits {
+            events: 100,
+            bytes: u64::MAX,
+        };
+        while let Ok(lease) = channel.take(limits, Duration::from_millis(200)).await {
+            lease.ack().await.expect("acknowledged");
+        }
+    };
+    let (ended, ()) = tokio::join!(task.end(StopReason::Drain, DEADLINE), rest);
+    assert!(ended);
+}
