@@ -20,6 +20,8 @@ mod sink;
 mod source;
 mod state;
 mod stop;
+#[cfg(test)]
+mod test_rig;
 pub mod watch;
 
 pub use build::catalogue;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use flumen_core::channel::{Channel, PutPart, Segment, TakeLimits, put_all};
 use flumen_core::clock::SystemClock;
 use flumen_core::metric::SinkCounters;
-use flumen_core::settings::{Settings, Value};
 use flumen_core::sink::{Outcome, Sink, SinkContext};
 use flumen_core::{BoxFuture, ComponentName, Fault, FaultKind, Side};
 use tokio::sync::watch;
@@ -15,19 +14,9 @@ use tokio::sync::watch;
 use super::{GroupTask, MakeSink, SinkSlot, SlotParts};
 use crate::build;
 use crate::state::{ComponentState, StateCell};
+use crate::test_rig::memory_channel;
 
 const DEADLINE: Duration = Duration::from_secs(10);
-
-fn memory_channel() -> Arc<dyn Channel> {
-    let settings = Settings::new()
-        .with("capacity", Value::Integer(1000))
-        .with("transactionCapacity", Value::Integer(100))
-        .with("keep-alive", Value::Integer(0))
-        .with("byteCapacityBufferPercentage", Value::Integer(20));
-    let row = flumen_channel::rows().next().expect("the memory channel");
-    let clock: Arc<dyn flumen_core::clock::Clock> = Arc::new(SystemClock);
-    flumen_channel::build(row, &ComponentName::from("c1"), &settings, clock).expect("a channel")
-}
 
 async fn put(channel: &Arc<dyn Channel>, bodies: &[&str]) {
     let mut builder = flumen_core::batch::BatchBuilder::new();
@@ -143,7 +132,7 @@ struct Rig {
 }
 
 fn rig(answers: Vec<Answer>) -> Rig {
-    let channel = memory_channel();
+    let channel = memory_channel(1000);
     let script = Arc::new(Mutex::new(Script {
         answers: answers.into(),
         ..Script::default()
@@ -269,7 +258,9 @@ async fn a_configuration_fault_ends_the_tries_and_keeps_the_events() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(DEADLINE, failed).await.expect("failed in time");
+    tokio::time::timeout(DEADLINE, failed)
+        .await
+        .expect("failed in time");
     let channel = Arc::clone(&rig.channel);
     let (delivered, _slot) = rig.end().await;
     assert!(delivered.is_empty());
@@ -289,7 +280,10 @@ async fn a_slot_moves_to_another_task_alive() {
     let group = GroupTask::spawn(vec![slot], processor);
     put(&channel, &["b"]).await;
     let enough = delivered.wait_for(|delivered| *delivered >= 2);
-    tokio::time::timeout(DEADLINE, enough).await.expect("in time").expect("there");
+    tokio::time::timeout(DEADLINE, enough)
+        .await
+        .expect("in time")
+        .expect("there");
     for slot in group.end(DEADLINE).await.expect("ended") {
         slot.stop().await;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use flumen_core::channel::{Channel, TakeLimits};
 use flumen_core::clock::SystemClock;
 use flumen_core::metric::SourceCounters;
-use flumen_core::settings::{Settings, Value};
+use flumen_core::settings::Settings;
 use flumen_core::source::{
     Handover, PollBackOff, PollNext, Polled, PolledSource, Source, SourceContext, StopReason,
 };
@@ -17,19 +17,9 @@ use super::{MakeSource, PolledDriver, SourceParts, SourceTask};
 use crate::metrics::FlowCounters;
 use crate::processor::{Pipeline, Processor};
 use crate::state::{ComponentState, StateCell};
+use crate::test_rig::memory_channel;
 
 const DEADLINE: Duration = Duration::from_secs(10);
-
-fn channel(capacity: i64) -> Arc<dyn Channel> {
-    let settings = Settings::new()
-        .with("capacity", Value::Integer(capacity))
-        .with("transactionCapacity", Value::Integer(capacity.min(100)))
-        .with("keep-alive", Value::Integer(0))
-        .with("byteCapacityBufferPercentage", Value::Integer(20));
-    let row = flumen_channel::rows().next().expect("the memory channel");
-    let clock: Arc<dyn flumen_core::clock::Clock> = Arc::new(SystemClock);
-    flumen_channel::build(row, &ComponentName::from("c1"), &settings, clock).expect("a channel")
-}
 
 fn processor(channel: &Arc<dyn Channel>) -> Arc<Processor> {
     let names = [ComponentName::from("c1")];
@@ -59,7 +49,9 @@ async fn reaches(state: &StateCell, wanted: fn(&ComponentState) -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(DEADLINE, reached).await.expect("reached in time");
+    tokio::time::timeout(DEADLINE, reached)
+        .await
+        .expect("reached in time");
 }
 
 async fn take_bodies(channel: &Arc<dyn Channel>) -> Vec<String> {
@@ -135,7 +127,7 @@ fn scripted(lives: Vec<Life>) -> (MakeSource, Arc<Mutex<usize>>) {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_is_tried_again_after_faults_and_panics() {
-    let channel = channel(10);
+    let channel = memory_channel(10);
     let (make, made) = scripted(vec![
         Life::PrepareFails(FaultKind::Transient),
         Life::RunFails(FaultKind::Transient),
@@ -163,7 +155,7 @@ async fn a_source_is_tried_again_after_faults_and_panics() {
 
 #[tokio::test(start_paused = true)]
 async fn a_taken_port_shows_in_the_state() {
-    let channel = channel(10);
+    let channel = memory_channel(10);
     let (make, _) = scripted(vec![Life::PrepareFails(FaultKind::Transient)]);
     let parts = parts(make, &channel);
     let state = Arc::clone(&parts.state);
@@ -179,7 +171,7 @@ async fn a_taken_port_shows_in_the_state() {
 
 #[tokio::test]
 async fn an_ended_input_waits_to_be_stopped() {
-    let channel = channel(10);
+    let channel = memory_channel(10);
     let (make, _) = scripted(vec![Life::Ends]);
     let parts = parts(make, &channel);
     let state = Arc::clone(&parts.state);
@@ -190,12 +182,15 @@ async fn an_ended_input_waits_to_be_stopped() {
 
 #[tokio::test]
 async fn a_configuration_fault_is_not_tried_again() {
-    let channel = channel(10);
+    let channel = memory_channel(10);
     let (make, made) = scripted(vec![Life::RunFails(FaultKind::Configuration)]);
     let parts = parts(make, &channel);
     let state = Arc::clone(&parts.state);
     let task = SourceTask::spawn(parts, None);
-    reaches(&state, |state| matches!(state, ComponentState::Failed { .. })).await;
+    reaches(&state, |state| {
+        matches!(state, ComponentState::Failed { .. })
+    })
+    .await;
     assert!(task.end(StopReason::Drain, DEADLINE).await);
     assert_eq!(*made.lock().expect("count"), 1);
 }
@@ -240,7 +235,7 @@ impl PolledSource for Counting {
 
 #[tokio::test]
 async fn a_polled_source_waits_for_room_and_loses_nothing() {
-    let channel = channel(2);
+    let channel = memory_channel(2);
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let opened_at = Arc::new(Mutex::new(Vec::new()));
     let make: MakeSource = {
@@ -270,7 +265,10 @@ async fn a_polled_source_waits_for_room_and_loses_nothing() {
             bytes: u64::MAX,
         };
         while let Ok(lease) = channel.take(limits, Duration::from_millis(200)).await {
-            let events = lease.segments().iter().flat_map(|segment| segment.events.bodies());
+            let events = lease
+                .segments()
+                .iter()
+                .flat_map(|segment| segment.events.bodies());
             bodies.extend(events.map(|body| String::from_utf8_lossy(body).into_owned()));
             lease.ack().await.expect("acknowledged");
         }
@@ -284,7 +282,10 @@ async fn a_polled_source_waits_for_room_and_loses_nothing() {
 
     // A restart within the agent goes on behind the last commit.
     let task = SourceTask::spawn(second, None);
-    assert_eq!(take_bodies(&channel).await.first(), Some(&wanted.len().to_string()));
+    assert_eq!(
+        take_bodies(&channel).await.first(),
+        Some(&wanted.len().to_string())
+    );
     assert_eq!(
         opened_at.lock().expect("opened").last(),
         Some(&Some(wanted.len() as u64))
