@@ -30,6 +30,7 @@ pub struct AgentBuilder {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     binary: Option<PathBuf>,
+    wrapper: Vec<OsString>,
     metrics: bool,
 }
 
@@ -44,6 +45,7 @@ impl AgentBuilder {
             arguments: Vec::new(),
             environment: Vec::new(),
             binary: None,
+            wrapper: Vec::new(),
             metrics: false,
         }
     }
@@ -83,6 +85,14 @@ impl AgentBuilder {
         self
     }
 
+    /// Runs the binary through another command, which must end by replacing itself with what follows
+    /// its own words: `setpriv …`, `unshare … --`. The process id is then that of the agent.
+    #[must_use]
+    pub fn wrapper(mut self, words: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.wrapper = words.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Switches on `/metrics` on a free port, for [`Agent::metrics`].
     #[must_use]
     pub fn with_metrics(mut self) -> Self {
@@ -108,7 +118,11 @@ impl AgentBuilder {
             None
         };
 
-        let mut command = Command::new(&binary);
+        let mut words = self.wrapper;
+        words.push(binary.clone().into_os_string());
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
         command.arg("agent").arg("--conf-file").arg(&config_file);
         command.arg("--name").arg(&self.agent_name);
         if let Some(port) = metrics_port {

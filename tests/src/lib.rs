@@ -6,6 +6,7 @@
 //! * [`binary`]: finds, or has cargo build, the binary under test.
 //! * [`lines`]: numbered lines, the block of them that the benchmarks send, and the check that an
 //!   output holds each exactly once and in order.
+//! * [`client`]: raw bytes to a listener, and its answers.
 //! * [`sender`]: writes numbered lines to a netcat source, with and without acknowledgement.
 //! * [`output`], [`http`], [`metrics`], [`process`], [`ports`], [`wait`]: the pieces of the above.
 //!
@@ -39,6 +40,7 @@
 
 pub mod agent;
 pub mod binary;
+pub mod client;
 pub mod http;
 pub mod lines;
 pub mod metrics;

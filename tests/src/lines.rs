@@ -233,12 +233,20 @@ impl LineCheck {
     /// When the folder or one of the files cannot be read.
     pub fn folder(&mut self, folder: &Path) -> Result<()> {
         for path in files_in_order(folder)? {
-            let file = File::open(&path).with_context(|| format!("open {}", path.display()))?;
-            let mut reader = BufReader::with_capacity(READ_BYTES, file);
-            self.reader(&mut reader)
-                .with_context(|| format!("read {}", path.display()))?;
+            self.file(&path)?;
         }
         Ok(())
+    }
+
+    /// Takes every line of a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn file(&mut self, path: &Path) -> Result<()> {
+        let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
+        let mut reader = BufReader::with_capacity(READ_BYTES, file);
+        self.reader(&mut reader)
+            .with_context(|| format!("read {}", path.display()))
     }
 
     /// Ends the check: what has not been seen by now is lost.
@@ -306,8 +314,9 @@ pub fn files_in_order(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files.into_iter().map(|(_, path)| path).collect())
 }
 
-/// The numbers of a name, then the name.
-fn name_key(name: &str) -> (Vec<u64>, String) {
+/// What [`files_in_order`] sorts by: the numbers of a name, then the name.
+#[must_use]
+pub fn name_key(name: &str) -> (Vec<u64>, String) {
     let digits = name.split(|letter: char| !letter.is_ascii_digit());
     (
         digits.filter_map(|digits| digits.parse().ok()).collect(),

@@ -9,8 +9,6 @@ pub mod serializers;
 pub mod sink_processors;
 pub mod sinks;
 pub mod sources;
-#[cfg(test)]
-mod test_settings;
 
 use flumen_core::option::ComponentRow;
 

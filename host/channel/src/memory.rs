@@ -28,7 +28,8 @@
 //! ```
 
 mod line;
-#[cfg(all(test, feature = "loom"))]
+#[cfg(test)]
+#[cfg(feature = "loom")]
 mod loom_tests;
 mod options;
 mod room;
@@ -36,7 +37,8 @@ mod segment;
 mod shared;
 mod state;
 mod sync;
-#[cfg(all(test, not(feature = "loom")))]
+#[cfg(test)]
+#[cfg(not(feature = "loom"))]
 mod tests;
 mod timed;
 

@@ -128,8 +128,7 @@ fn encode_table(encoding: &'static Encoding, text: &str, into: &mut Vec<u8>) {
             .unwrap_or(left.len())
             .saturating_add(16);
         into.reserve(room);
-        let (result, read) =
-            encoder.encode_from_utf8_to_vec_without_replacement(left, into, true);
+        let (result, read) = encoder.encode_from_utf8_to_vec_without_replacement(left, into, true);
         left = left.get(read..).unwrap_or_default();
         match result {
             EncoderResult::InputEmpty => return,

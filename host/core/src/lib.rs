@@ -6,7 +6,7 @@
 //! * [`option`] and [`settings`]: an option is one row; a checked configuration is typed values.
 //! * [`fault`]: an error knows whose side failed and whether trying again helps.
 //! * [`metric`]: the counters of Flume, under Flume's names, counted per batch.
-//! * [`conformance`] (feature `conformance`): one suite per contract, which every implementation
+//! * `conformance` (feature `conformance`): one suite per contract, which every implementation
 //!   runs, built in or guest.
 //!
 //! What is not here: sockets, files, an asynchronous runtime, threads, a wall clock that a test

@@ -40,6 +40,14 @@ fn a_signal_reaches_the_process() {
 }
 
 #[test]
+fn a_wrapper_becomes_the_agent() {
+    let builder = AgentBuilder::new("").wrapper(["env", "WRAPPED=yes"]);
+    let mut agent = start(builder, "echo $WRAPPED $1");
+    assert!(agent.wait_exit(PATIENCE).unwrap().success());
+    assert_eq!(agent.output().lines(Stream::Out), ["yes agent"]);
+}
+
+#[test]
 fn an_early_end_is_told_with_what_was_printed() {
     let mut agent = start(AgentBuilder::new(""), "echo 'port is taken' >&2; exit 1");
     let port = ports::free_port().unwrap();

@@ -1,10 +1,11 @@
 //! The rules of the house that a machine can check: who may use whom, sizes, leftovers, names with
-//! one home, and the manifests.
+//! one home, the manifests, and what foreign crates bring along.
 //!
 //! Each rule is a plain function from text to violations, and has a test with a sample that breaks
 //! it; the tests at the top level run the rules over the tree. A violation names its place and the
 //! remedy. What a rule permits beyond the ordinary is data at the head of its file.
 
+mod foreign;
 mod leftovers;
 mod manifests;
 mod rooms;

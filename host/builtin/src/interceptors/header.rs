@@ -16,7 +16,11 @@ pub(super) fn header_name(settings: &Settings, option: &str) -> Result<HeaderNam
 /// Flume's `preserveExisting`.
 pub(super) fn existing(settings: &Settings) -> Result<Existing, Fault> {
     let keep = settings.boolean("preserveExisting")?;
-    Ok(if keep { Existing::Keep } else { Existing::Replace })
+    Ok(if keep {
+        Existing::Keep
+    } else {
+        Existing::Replace
+    })
 }
 
 /// Sets the header on all events.
@@ -56,7 +60,9 @@ pub(super) mod tests {
         (0..batch.len())
             .map(|index| {
                 let mut headers = batch.headers_of(index);
-                headers.find(|(name, _)| *name == header).map(|(_, value)| value.to_owned())
+                headers
+                    .find(|(name, _)| *name == header)
+                    .map(|(_, value)| value.to_owned())
             })
             .collect()
     }

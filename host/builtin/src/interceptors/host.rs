@@ -2,7 +2,7 @@
 //!
 //! The machine's own name is resolved once, by a thread of its own when the interceptor is made, so
 //! that a slow name server holds up neither a start nor a reload. Batches wait for the answer
-//! until [`RESOLVE_WAIT_MAX`] after that; from then on, and when the name cannot be resolved, they
+//! until `RESOLVE_WAIT_MAX` after that; from then on, and when the name cannot be resolved, they
 //! pass unchanged, as in Flume. Once there is an answer it is a constant column: nothing per event.
 //!
 //! * `useIP = true`: the first IPv4 address of the name, or else its first address.
@@ -72,7 +72,11 @@ pub(super) fn build(
 ) -> Result<Box<dyn Interceptor>, Fault> {
     let header = header_name(settings, "hostHeader")?;
     let existing = existing(settings)?;
-    let resolve = if settings.boolean("useIP")? { own_address } else { own_canonical_name };
+    let resolve = if settings.boolean("useIP")? {
+        own_address
+    } else {
+        own_canonical_name
+    };
     Ok(Box::new(Host {
         header,
         existing,
@@ -181,7 +185,9 @@ fn canonical_name<'a>(hosts: &'a str, host: &str) -> Option<&'a str> {
         let line = line.split('#').next().unwrap_or(line);
         let mut names = line.split_whitespace().skip(1).peekable();
         let canonical = *names.peek()?;
-        names.any(|name| name.eq_ignore_ascii_case(host)).then_some(canonical)
+        names
+            .any(|name| name.eq_ignore_ascii_case(host))
+            .then_some(canonical)
     })
 }
 
@@ -192,7 +198,7 @@ mod tests {
 
     use super::super::header::tests::{half_marked, values_of};
     use super::*;
-    use crate::test_settings::checked;
+    use flumen_core::conformance::settings::settings as checked;
 
     fn host(existing: Existing) -> (watch::Sender<Own>, Host) {
         let (sender, value) = watch::channel(Own::Resolving);
@@ -222,9 +228,16 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let set = [("useIP", "false")];
         let interceptor = build(&checked(&ROW, &set), &clock).expect("builds");
-        let batch = interceptor.intercept(half_marked("host")).await.expect("sets");
+        let batch = interceptor
+            .intercept(half_marked("host"))
+            .await
+            .expect("sets");
         let values = values_of(&batch, "host");
-        assert!(values.iter().all(|value| value.as_ref().is_some_and(|value| !value.is_empty())));
+        assert!(
+            values
+                .iter()
+                .all(|value| value.as_ref().is_some_and(|value| !value.is_empty()))
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -235,7 +248,9 @@ mod tests {
             std::task::Poll::Ready(waiting.as_mut().poll(context).is_ready())
         });
         assert!(!early.await, "no answer yet");
-        sender.send(Own::Known("10.0.0.1".into())).expect("is heard");
+        sender
+            .send(Own::Known("10.0.0.1".into()))
+            .expect("is heard");
         let batch = waiting.await.expect("sets");
         let text = |value: &str| Some(value.to_owned());
         assert_eq!(values_of(&batch, "host"), [text("kept"), text("10.0.0.1")]);
@@ -249,7 +264,11 @@ mod tests {
         assert_eq!(host.intercept(batch.clone()).await.expect("passes"), batch);
         assert_eq!(started.elapsed(), RESOLVE_WAIT_MAX);
         assert_eq!(host.intercept(batch.clone()).await.expect("passes"), batch);
-        assert_eq!(started.elapsed(), RESOLVE_WAIT_MAX, "only the first batches wait");
+        assert_eq!(
+            started.elapsed(),
+            RESOLVE_WAIT_MAX,
+            "only the first batches wait"
+        );
         sender.send(Own::Unknown).expect("is heard");
         assert_eq!(host.intercept(batch.clone()).await.expect("passes"), batch);
     }

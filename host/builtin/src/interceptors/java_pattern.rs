@@ -16,8 +16,6 @@
 //! | `.` | does not match a line feed; does match a carriage return, unlike in Java |
 //! | `.` and bytes that are not UTF-8 | no match; Java decodes first, and matches the replacement character |
 
-use std::fmt::Write;
-
 use regex::bytes::Regex;
 
 /// A compiled pattern, in the cheapest form that finds the same.
@@ -132,7 +130,8 @@ impl Translation {
         if let Some(literal) = &mut self.literal {
             literal.push(character);
         }
-        self.regex.push_str(&regex::escape(character.encode_utf8(&mut [0; 4])));
+        self.regex
+            .push_str(&regex::escape(character.encode_utf8(&mut [0; 4])));
     }
 
     /// A character of the language.
@@ -203,7 +202,10 @@ impl Translation {
             Some('<') => {
                 characters.next();
                 self.syntax('<');
-                if characters.peek().is_some_and(|(_, next)| matches!(next, '=' | '!')) {
+                if characters
+                    .peek()
+                    .is_some_and(|(_, next)| matches!(next, '=' | '!'))
+                {
                     return refuse(at, "look-behind is not supported");
                 }
                 return Ok(());
@@ -211,7 +213,9 @@ impl Translation {
             _ => {}
         }
         let mut flags = String::new();
-        while let Some((_, flag)) = characters.next_if(|(_, next)| next.is_ascii_alphabetic() || *next == '-') {
+        while let Some((_, flag)) =
+            characters.next_if(|(_, next)| next.is_ascii_alphabetic() || *next == '-')
+        {
             match flag {
                 'd' | 'U' => return refuse(at, &format!("the flag {flag} is not supported")),
                 'u' => {}
@@ -269,8 +273,7 @@ impl std::fmt::Display for PatternError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.what)?;
         if let Some(column) = self.column {
-            f.write_str(" at character ")?;
-            write!(f, "{column}")?;
+            write!(f, " at character {column}")?;
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ pub mod timestamp;
 
 use std::sync::Arc;
 
-use flumen_core::clock::Clock;
 use flumen_core::Fault;
+use flumen_core::clock::Clock;
 use flumen_core::interceptor::Interceptor;
 use flumen_core::option::ComponentRow;
 use flumen_core::settings::Settings;
@@ -30,7 +30,7 @@ pub fn rows() -> impl Iterator<Item = &'static ComponentRow> {
     TYPES.iter().map(|(row, _)| *row)
 }
 
-/// Makes a interceptor of this type.
+/// Makes an interceptor of this type.
 ///
 /// # Errors
 /// A configuration fault that names the option, or a row that is not of this room.

@@ -58,7 +58,9 @@ pub(super) fn build(
     Ok(Box::new(RegexFilter {
         search: match pattern {
             JavaPattern::Everything => Search::Everything,
-            JavaPattern::Literal(text) => Search::Literal(Finder::new(&text).into_owned()),
+            JavaPattern::Literal(text) => {
+                Search::Literal(Box::new(Finder::new(&text).into_owned()))
+            }
             JavaPattern::Regex(regex) => Search::Regex(regex),
         },
         exclude: settings.boolean("excludeEvents")?,
@@ -67,7 +69,7 @@ pub(super) fn build(
 
 enum Search {
     Everything,
-    Literal(Finder<'static>),
+    Literal(Box<Finder<'static>>),
     Regex(regex::bytes::Regex),
 }
 

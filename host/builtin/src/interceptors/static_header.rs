@@ -21,12 +21,7 @@ pub static ROW: ComponentRow = ComponentRow {
     doc: "Sets one header to one fixed value.",
     support: Support::Built,
     options: &[
-        OptionRow::new(
-            "key",
-            ValueKind::Text,
-            Is("key"),
-            "The header that is set.",
-        ),
+        OptionRow::new("key", ValueKind::Text, Is("key"), "The header that is set."),
         OptionRow::new("value", ValueKind::Text, Is("value"), "Its value."),
         OptionRow::new(
             "preserveExisting",
@@ -57,7 +52,12 @@ struct StaticHeader {
 
 impl Interceptor for StaticHeader {
     fn intercept(&self, batch: EventBatch) -> BoxFuture<'_, Result<EventBatch, Fault>> {
-        ready(set_constant(&batch, &self.header, &self.value, self.existing))
+        ready(set_constant(
+            &batch,
+            &self.header,
+            &self.value,
+            self.existing,
+        ))
     }
 }
 
@@ -68,7 +68,7 @@ mod tests {
 
     use super::super::header::tests::{half_marked, values_of};
     use super::*;
-    use crate::test_settings::checked;
+    use flumen_core::conformance::settings::settings as checked;
 
     async fn values(set: &[(&str, &str)], header: &str) -> Vec<Option<String>> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -82,7 +82,11 @@ mod tests {
     async fn the_value_is_set_where_there_was_none() {
         let text = |value: &str| Some(value.to_owned());
         assert_eq!(values(&[], "key").await, [text("kept"), text("value")]);
-        let named = [("key", "dc"), ("value", "NYC"), ("preserveExisting", "false")];
+        let named = [
+            ("key", "dc"),
+            ("value", "NYC"),
+            ("preserveExisting", "false"),
+        ];
         assert_eq!(values(&named, "dc").await, [text("NYC"), text("NYC")]);
         assert_eq!(values(&named, "key").await, [text("kept"), None]);
     }

@@ -72,7 +72,7 @@ mod tests {
 
     use super::super::header::tests::{half_marked, values_of};
     use super::*;
-    use crate::test_settings::checked;
+    use flumen_core::conformance::settings::settings as checked;
 
     async fn values(set: &[(&str, &str)], header: &str) -> Vec<Option<String>> {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(1_700_000_000_123));

@@ -1,13 +1,13 @@
 //! The channel selectors.
 
-pub mod replicating;
 pub mod multiplexing;
+pub mod replicating;
 mod target;
 
-use flumen_core::{ComponentName, Fault};
-use flumen_core::selector::ChannelSelector;
 use flumen_core::option::ComponentRow;
+use flumen_core::selector::ChannelSelector;
 use flumen_core::settings::Settings;
+use flumen_core::{ComponentName, Fault};
 
 type Constructor = fn(&Settings, &[ComponentName]) -> Result<Box<dyn ChannelSelector>, Fault>;
 

@@ -145,9 +145,9 @@ impl Multiplexing {
                 return Ok(vec![self.route(target, batch.clone())?]);
             }
             if !rows.is_empty() {
-                let events = batch.select(&rows).map_err(|error| {
-                    broken("rows that cannot be selected").with_cause(error)
-                })?;
+                let events = batch
+                    .select(&rows)
+                    .map_err(|error| broken("rows that cannot be selected").with_cause(error))?;
                 routes.push(self.route(target, events)?);
             }
         }
@@ -183,7 +183,7 @@ mod tests {
     use flumen_core::conformance::selector::conforms;
 
     use super::*;
-    use crate::test_settings::checked;
+    use flumen_core::conformance::settings::settings as checked;
 
     const EXAMPLE: &[(&str, &str)] = &[
         ("header", "state"),
@@ -196,7 +196,10 @@ mod tests {
     ];
 
     fn selector(set: &[(&str, &str)]) -> Result<Box<dyn ChannelSelector>, Fault> {
-        build(&checked(&ROW, set), &["c1", "c2", "c3", "c4"].map(ComponentName::from))
+        build(
+            &checked(&ROW, set),
+            &["c1", "c2", "c3", "c4"].map(ComponentName::from),
+        )
     }
 
     /// One event per value, whose body is the value.
@@ -204,7 +207,9 @@ mod tests {
         let name = HeaderName::new("state").expect("a name");
         let mut builder = BatchBuilder::new();
         for value in values {
-            builder.push(value.unwrap_or("none").as_bytes()).expect("fits");
+            builder
+                .push(value.unwrap_or("none").as_bytes())
+                .expect("fits");
             if let Some(value) = value {
                 builder.set_header(&name, value).expect("once");
             }
@@ -212,7 +217,10 @@ mod tests {
         builder.finish().expect("valid")
     }
 
-    fn routes(set: &[(&str, &str)], values: &[Option<&str>]) -> Vec<(Vec<String>, Vec<usize>, Vec<usize>)> {
+    fn routes(
+        set: &[(&str, &str)],
+        values: &[Option<&str>],
+    ) -> Vec<(Vec<String>, Vec<usize>, Vec<usize>)> {
         let selector = selector(set).expect("builds");
         let events = events(values);
         conforms(&*selector, 4, std::slice::from_ref(&events));
@@ -221,7 +229,11 @@ mod tests {
         routes
             .into_iter()
             .map(|route| {
-                (route.events.bodies().map(text).collect(), route.required, route.optional)
+                (
+                    route.events.bodies().map(text).collect(),
+                    route.required,
+                    route.optional,
+                )
             })
             .collect()
     }
@@ -254,7 +266,10 @@ mod tests {
 
     #[test]
     fn without_a_default_unmapped_events_go_nowhere() {
-        assert_eq!(route_of(&[("mapping.CA", "c1")], Some("AZ")), (vec![], vec![]));
+        assert_eq!(
+            route_of(&[("mapping.CA", "c1")], Some("AZ")),
+            (vec![], vec![])
+        );
         assert_eq!(route_of(&[], None), (vec![], vec![]));
     }
 

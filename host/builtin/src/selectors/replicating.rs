@@ -59,7 +59,7 @@ mod tests {
     use flumen_core::conformance::selector::conforms;
 
     use super::*;
-    use crate::test_settings::checked;
+    use flumen_core::conformance::settings::settings as checked;
 
     fn route(optional: &[(&str, &str)]) -> Result<(Vec<usize>, Vec<usize>), Fault> {
         let channels = ["c1", "c2", "c3"].map(ComponentName::from);

@@ -65,7 +65,10 @@ mod tests {
     fn any_other_number_of_sinks_is_refused() {
         for sinks in [0, 2, 3] {
             let fault = group(sinks).err().expect("refused");
-            assert!(fault.to_string().contains(&format!("has {sinks}")), "{fault}");
+            assert!(
+                fault.to_string().contains(&format!("has {sinks}")),
+                "{fault}"
+            );
         }
     }
 }

@@ -2,17 +2,15 @@
 
 pub mod default;
 
-use flumen_core::{ComponentName, Fault};
-use flumen_core::sink_processor::SinkProcessor;
 use flumen_core::option::ComponentRow;
 use flumen_core::settings::Settings;
+use flumen_core::sink_processor::SinkProcessor;
+use flumen_core::{ComponentName, Fault};
 
 type Constructor = fn(&Settings, &[ComponentName]) -> Result<Box<dyn SinkProcessor>, Fault>;
 
 /// Each type with what makes one.
-static TYPES: &[(&ComponentRow, Constructor)] = &[
-    (&default::ROW, default::build),
-];
+static TYPES: &[(&ComponentRow, Constructor)] = &[(&default::ROW, default::build)];
 
 /// The rows of all sink processors.
 pub fn rows() -> impl Iterator<Item = &'static ComponentRow> {

@@ -1,13 +1,13 @@
 //! The sinks.
 
+pub mod file_roll;
 pub mod logger;
 pub mod null;
-pub mod file_roll;
 
 use flumen_core::Fault;
-use flumen_core::sink::Sink;
 use flumen_core::option::ComponentRow;
 use flumen_core::settings::Settings;
+use flumen_core::sink::Sink;
 
 type Constructor = fn(&Settings) -> Result<Box<dyn Sink>, Fault>;
 
@@ -27,10 +27,7 @@ pub fn rows() -> impl Iterator<Item = &'static ComponentRow> {
 ///
 /// # Errors
 /// A configuration fault that names the option, or a row that is not of this room.
-pub fn build(
-    row: &ComponentRow,
-    settings: &Settings,
-) -> Result<Box<dyn Sink>, Fault> {
+pub fn build(row: &ComponentRow, settings: &Settings) -> Result<Box<dyn Sink>, Fault> {
     match TYPES.iter().find(|(own, _)| std::ptr::eq(*own, row)) {
         Some((_, constructor)) => constructor(settings),
         None => Err(Fault::configuration(format!(

@@ -115,7 +115,7 @@ mod tests {
     use flumen_core::conformance::sink::{Harness, conforms};
 
     use super::*;
-    use crate::test_settings::checked;
+    use flumen_core::conformance::settings::settings as checked;
 
     #[tokio::test]
     async fn null_keeps_the_contract() {
@@ -133,7 +133,10 @@ mod tests {
         assert!(!null.count(9));
         assert!(null.count(1), "10 is a multiple");
         assert!(!null.count(9));
-        assert!(null.count(40), "several multiples in one delivery are one line");
+        assert!(
+            null.count(40),
+            "several multiples in one delivery are one line"
+        );
         assert!(!null.count(0));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod exec;
 pub mod netcat;
+mod poll_back_off;
 pub mod seq;
 pub mod stress;
 

@@ -211,8 +211,7 @@ impl Pace {
     fn wait_after(&mut self, events: usize, now: Instant) -> Duration {
         let earliest = now.checked_sub(CATCH_UP_MAX).unwrap_or(now);
         let due = self.due.unwrap_or(now).max(earliest);
-        // Exact to the nanosecond; what is rounded off is below one event in a day at any rate
-        // that a machine can keep.
+        // Rounded down by less than a nanosecond a batch.
         let cost_ns = events as u128 * 1_000_000_000 / u128::from(self.events_per_second);
         let cost = Duration::from_nanos(u64::try_from(cost_ns).unwrap_or(u64::MAX));
         let due = due.checked_add(cost).unwrap_or(due);

@@ -1,4 +1,4 @@
-//! The state under the model checker: every order in which two or three threads can meet.
+//! The state under the model checker: the orders in which two or three threads can meet.
 //! Run with `cargo test -p flumen-channel --features loom --lib loom_`.
 
 use std::future::poll_fn;
@@ -16,6 +16,16 @@ use super::room::Room;
 use super::shared::{EventWait, Held, LeasedEvents, RoomWait, Shared};
 use super::state::Nothing;
 use super::sync::SharedPointer;
+
+/// Forced switches between threads in one run. Nearly every known fault of this sort shows with
+/// two; three take seconds, and three threads without a bound hours.
+const PREEMPTIONS_MAX: usize = 3;
+
+fn check(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(PREEMPTIONS_MAX);
+    builder.check(model);
+}
 
 fn shared(capacity: u64) -> SharedPointer<Shared> {
     SharedPointer::new(Shared::new(Bounds {
@@ -66,7 +76,7 @@ fn assert_free(shared: &Shared, capacity: u64) {
 /// A putter that waits for room and a taker that waits for events, in a channel of one event.
 #[test]
 fn loom_put_and_take_hand_over() {
-    loom::model(|| {
+    check(|| {
         let channel = shared(1);
         let own = channel.clone();
         let putter = thread::spawn(move || {
@@ -87,7 +97,7 @@ fn loom_put_and_take_hand_over() {
 /// Two takers, two events in one put: nobody sleeps while there is work.
 #[test]
 fn loom_each_of_two_takers_is_served() {
-    loom::model(|| {
+    check(|| {
         let channel = shared(2);
         let takers = [0, 1].map(|_| {
             let own = channel.clone();
@@ -104,7 +114,7 @@ fn loom_each_of_two_takers_is_served() {
 /// A waiter for room is dropped while it is being granted: the next one gets the room.
 #[test]
 fn loom_a_dropped_waiter_passes_room_on() {
-    loom::model(|| {
+    check(|| {
         let channel = shared(1);
         let held = block_on(reserve(&channel, 1)).unwrap();
         let own = channel.clone();
@@ -140,7 +150,7 @@ fn loom_a_dropped_waiter_passes_room_on() {
 /// A taker is dropped while it is being woken: the other one takes.
 #[test]
 fn loom_a_dropped_taker_passes_its_wake_up_on() {
-    loom::model(|| {
+    check(|| {
         let channel = shared(1);
         let own = channel.clone();
         let leaver = thread::spawn(move || {
@@ -164,7 +174,7 @@ fn loom_a_dropped_taker_passes_its_wake_up_on() {
 /// A close meets a putter that waits for room and a taker that waits for events.
 #[test]
 fn loom_close_ends_every_wait() {
-    loom::model(|| {
+    check(|| {
         let channel = shared(1);
         let held = block_on(reserve(&channel, 1)).unwrap();
         let own = channel.clone();
@@ -188,7 +198,7 @@ fn loom_close_ends_every_wait() {
 /// the room is free.
 #[test]
 fn loom_room_is_never_lost_at_the_end_of_a_wait() {
-    loom::model(|| {
+    check(|| {
         let channel = shared(1);
         block_on(reserve(&channel, 1)).unwrap().commit();
         let own = channel.clone();

@@ -17,8 +17,14 @@ enum State {
     /// UTF-8 too: who asks for a decoder wants text that is checked.
     Table(Decoder),
     /// Too few bytes to tell whether there is a byte order mark.
-    Undecided { held: Vec<u8>, width: Width },
-    Utf32 { held: Vec<u8>, little: bool },
+    Undecided {
+        held: Vec<u8>,
+        width: Width,
+    },
+    Utf32 {
+        held: Vec<u8>,
+        little: bool,
+    },
 }
 
 #[derive(Clone, Copy)]

@@ -92,7 +92,10 @@ fn utf_32_in_both_orders() {
     assert_eq!(decode("utf-32", &[0, 1, 0xF6, 0x00]), "😀");
     assert_eq!(decode("utf-32", &[0xFF, 0xFE, 0, 0, b'a', 0, 0, 0]), "a");
     assert_eq!(decode("utf-32le", &[0, 0xF6, 1, 0]), "😀");
-    assert_eq!(decode("utf-32be", &[0, 0x11, 0, 0, 0, 0]), "\u{FFFD}\u{FFFD}");
+    assert_eq!(
+        decode("utf-32be", &[0, 0x11, 0, 0, 0, 0]),
+        "\u{FFFD}\u{FFFD}"
+    );
 }
 
 #[test]

@@ -113,8 +113,8 @@ impl BodyColumn {
         })
     }
 
-    /// The shown rows of these columns, copied one behind the other. The delimiter stays where all
-    /// columns have the same one and there is room for it.
+    /// The shown rows of these columns, each with at least one, copied one behind the other. The
+    /// delimiter stays where all columns have the same one and there is room for it.
     pub(super) fn gathered(parts: &[(&BodyColumn, &Rows)]) -> Result<Self, BatchError> {
         let events: usize = parts.iter().map(|(_, rows)| rows.len()).sum();
         let bytes: u64 = parts
@@ -129,7 +129,7 @@ impl BodyColumn {
         }
         // Below two limits whose sum is far below what a usize holds.
         let bytes = bytes as usize;
-        let delimiter = common_delimiter(parts).filter(|_| bytes + events <= BATCH_BODY_BYTES_MAX);
+        let delimiter = kept_delimiter(parts, bytes, events);
         let gaps = if delimiter.is_some() { events } else { 0 };
         let mut data = Vec::with_capacity(bytes + gaps);
         let mut ends = Vec::with_capacity(events);
@@ -240,12 +240,17 @@ impl BodyColumn {
     }
 }
 
-/// The delimiter that all of these columns have; columns without rows do not count.
-fn common_delimiter(parts: &[(&BodyColumn, &Rows)]) -> Option<u8> {
-    let mut delimiters = parts
-        .iter()
-        .filter(|(_, rows)| rows.len() > 0)
-        .map(|(column, _)| column.delimiter);
+/// The delimiter that all of these columns have, when that many bytes of bodies leave room for one
+/// behind each event.
+pub(super) fn kept_delimiter(
+    parts: &[(&BodyColumn, &Rows)],
+    bytes: usize,
+    events: usize,
+) -> Option<u8> {
+    if bytes + events > BATCH_BODY_BYTES_MAX {
+        return None;
+    }
+    let mut delimiters = parts.iter().map(|(column, _)| column.delimiter);
     let first = delimiters.next()??;
     delimiters.all(|own| own == Some(first)).then_some(first)
 }

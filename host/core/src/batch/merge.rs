@@ -26,6 +26,7 @@ impl EventBatch {
     /// # Errors
     /// [`BatchError`] when a limit is exceeded.
     pub fn concat(batches: &[EventBatch]) -> Result<Self, BatchError> {
+        // One without events has no say in headers and delimiters.
         let batches: Vec<&EventBatch> = batches.iter().filter(|batch| !batch.is_empty()).collect();
         let parts: Vec<(&BodyColumn, &Rows)> = batches
             .iter()

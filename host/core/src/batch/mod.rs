@@ -347,8 +347,9 @@ impl EventBatch {
         bodies::text_runs(&self.bodies, &self.rows, delimiter)
     }
 
-    /// The longest stretch of the buffer that covers all bodies, with the position of each body in
-    /// it: for a search over all bodies in one pass. `None` when the rows are a list.
+    /// The stretch of the buffer from the first body to the last, with the position of each body in
+    /// it: for a search over all bodies in one pass. Delimiters stand between the bodies when the
+    /// buffer has them. `None` when rows between the first and the last are not shown.
     pub fn contiguous(&self) -> Option<(&[u8], impl Iterator<Item = Range<usize>> + '_)> {
         let range = self.rows.as_range()?;
         self.bodies.contiguous(range)

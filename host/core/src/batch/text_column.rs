@@ -117,6 +117,7 @@ impl TextColumn {
         let column = Self {
             data: data.to_owned(),
             ends,
+            // A sparse column without gaps needs no look at its bits.
             present: present.filter(|present| !present.is_full()),
         };
         match column.first_absent_with_bytes() {

@@ -70,11 +70,15 @@ fn promised<T, E: Debug>(result: Result<T, E>, promise: &str) -> T {
     }
 }
 
+/// Room in bytes for each event of the capacity, in bodies of the usual size: enough that events
+/// are what bounds a channel, unless a promise is about bytes.
+const BYTES_PER_EVENT: u64 = 8;
+
 /// Limits with room for that many events of the suite, whatever their bytes.
 fn limits(maker: &dyn ChannelMaker, capacity: u64, transaction_events: usize) -> ChannelLimits {
     ChannelLimits {
         capacity_events: capacity,
-        capacity_bytes: capacity * maker.counted_bytes(&numbered(0..1)),
+        capacity_bytes: capacity * BYTES_PER_EVENT * maker.counted_bytes(&numbered(0..1)),
         transaction_events,
         keep_alive: LONG,
     }

@@ -1,7 +1,7 @@
 //! The conformance suite of [`ChannelSelector`].
 
 use super::samples::{
-    delimited, empty_bodies, header_name, headers_only, layouts_of, numbered, valid,
+    delimited, empty_bodies, header_name, headers_only, layouts_of, numbered, selected, valid,
 };
 use crate::batch::{EventBatch, Existing};
 use crate::selector::{ChannelSelector, Route};
@@ -48,7 +48,10 @@ fn check(selector: &dyn ChannelSelector, channels: usize, batch: &EventBatch) {
             places.is_sorted_by(|a, b| a < b),
             "events within a route are in the order of the batch"
         );
-        let rows: Vec<u32> = places.iter().filter_map(|place| u32::try_from(*place).ok()).collect();
+        let rows: Vec<u32> = places
+            .iter()
+            .filter_map(|place| u32::try_from(*place).ok())
+            .collect();
         assert!(
             route.events == selected(&marked, &rows),
             "a selector changes no event"

@@ -19,7 +19,11 @@ pub fn settings(row: &ComponentRow, options: &[(&str, &str)]) -> Settings {
         let option = row.option(key);
         assert!(option.is_some(), "{} has no option {key}", row.name);
         if let Some(option) = option {
-            let name = if option.is_pattern() { key } else { option.name };
+            let name = if option.is_pattern() {
+                key
+            } else {
+                option.name
+            };
             settings = settings.with(name, value(option, text));
         }
     }

@@ -47,7 +47,10 @@ fn plain_text_is_a_literal() {
 #[test]
 fn some_patterns_are_found_everywhere() {
     for pattern in [".*", ""] {
-        assert!(matches!(JavaPattern::new(pattern), Ok(JavaPattern::Everything)));
+        assert!(matches!(
+            JavaPattern::new(pattern),
+            Ok(JavaPattern::Everything)
+        ));
     }
     assert!(finds(r"\Q\E", b"empty text is everywhere"));
 }
@@ -97,17 +100,29 @@ fn what_the_engine_does_not_have_is_refused_with_its_place() {
     for (pattern, expected) in [
         ("a(?=b)", "look-ahead is not supported at character 2"),
         ("(?!b)", "look-ahead is not supported at character 1"),
-        ("\u{e4}\u{e4}(?<=b)", "look-behind is not supported at character 3"),
+        (
+            "\u{e4}\u{e4}(?<=b)",
+            "look-behind is not supported at character 3",
+        ),
         ("(?<!b)", "look-behind is not supported at character 1"),
         ("(?>a)", "atomic groups are not supported at character 1"),
         (r"(a)\1", "back references are not supported at character 4"),
-        (r"(?<n>a)\k<n>", "back references are not supported at character 8"),
+        (
+            r"(?<n>a)\k<n>",
+            "back references are not supported at character 8",
+        ),
         ("a++", "possessive repeats are not supported at character 3"),
-        ("a{2}+", "possessive repeats are not supported at character 5"),
+        (
+            "a{2}+",
+            "possessive repeats are not supported at character 5",
+        ),
         ("(?U)a", "the flag U is not supported at character 1"),
         ("a\\", "a backslash with nothing behind it at character 2"),
         ("ab(c", "unclosed group at character 3"),
-        ("[z-a]", "invalid character class range, the start must be <= the end at character 2"),
+        (
+            "[z-a]",
+            "invalid character class range, the start must be <= the end at character 2",
+        ),
     ] {
         assert_eq!(refused(pattern), expected, "{pattern}");
     }

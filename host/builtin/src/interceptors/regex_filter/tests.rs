@@ -3,7 +3,7 @@ use flumen_core::clock::SystemClock;
 use flumen_core::conformance::interceptor::conforms;
 
 use super::*;
-use crate::test_settings::checked;
+use flumen_core::conformance::settings::settings as checked;
 
 fn filter(set: &[(&str, &str)]) -> Result<Box<dyn Interceptor>, Fault> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -34,7 +34,10 @@ fn lines(bodies: &[&str]) -> EventBatch {
 async fn kept(set: &[(&str, &str)], bodies: &[&str]) -> Vec<String> {
     let interceptor = filter(set).expect("builds");
     let (packed, lines) = (packed(bodies), lines(bodies));
-    let kept = interceptor.intercept(packed.clone()).await.expect("filters");
+    let kept = interceptor
+        .intercept(packed.clone())
+        .await
+        .expect("filters");
     let same = interceptor.intercept(lines.clone()).await.expect("filters");
     assert_eq!(kept, same, "delimiters between bodies make no difference");
     conforms(&*interceptor, &[packed, lines]).await;
@@ -68,7 +71,13 @@ async fn a_match_counts_only_within_one_body() {
 async fn a_match_over_a_line_feed_is_within_a_body_or_nowhere() {
     let interceptor = filter(&[("regex", "\\Qa\nb\\E")]).expect("builds");
     let straddling = lines(&["a", "b"]);
-    assert!(interceptor.intercept(straddling).await.expect("filters").is_empty());
+    assert!(
+        interceptor
+            .intercept(straddling)
+            .await
+            .expect("filters")
+            .is_empty()
+    );
     let within = packed(&["xa\nb", "b"]);
     let kept = interceptor.intercept(within).await.expect("filters");
     assert_eq!(kept.bodies().collect::<Vec<_>>(), [b"xa\nb"]);
@@ -81,8 +90,9 @@ fn one_pass_finds_what_a_search_in_each_body_finds() {
     for text in ["a", "ab", "aa", "aba", "bab"] {
         let finder = Finder::new(text).into_owned();
         for number in 0..words.len().pow(5) {
-            let bodies: Vec<&str> =
-                (0..5).map(|at| words[number / words.len().pow(at) % words.len()]).collect();
+            let bodies: Vec<&str> = (0..5)
+                .map(|at| words[number / words.len().pow(at) % words.len()])
+                .collect();
             let batch = packed(&bodies);
             let (stretch, places) = batch.contiguous().expect("a range");
             let mut hits = Hits::new(&finder, stretch);
@@ -99,7 +109,14 @@ async fn bodies_are_bytes() {
     let batch = batch.expect("columns");
     for regex in ["ERROR", "ER+OR"] {
         let interceptor = filter(&[("regex", regex)]).expect("builds");
-        assert_eq!(interceptor.intercept(batch.clone()).await.expect("filters").len(), 1);
+        assert_eq!(
+            interceptor
+                .intercept(batch.clone())
+                .await
+                .expect("filters")
+                .len(),
+            1
+        );
     }
 }
 

@@ -69,6 +69,13 @@ fn hex_digit(nibble: u8) -> char {
 mod tests {
     use super::*;
 
+    type Case = (
+        &'static [(&'static str, &'static str)],
+        &'static [u8],
+        usize,
+        &'static str,
+    );
+
     fn line(headers: &[(&str, &str)], body: &[u8], body_bytes_max: usize) -> String {
         let mut line = String::new();
         append_event(&mut line, headers.iter().copied(), body, body_bytes_max);
@@ -77,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_line_is_that_of_flume() {
-        let cases: &[(&[(&str, &str)], &[u8], usize, &str)] = &[
+        let cases: &[Case] = &[
             (
                 &[],
                 b"Hello",

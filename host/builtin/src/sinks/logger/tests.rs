@@ -1,14 +1,14 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use flumen_core::conformance::sink::{Harness, conforms, context, segments};
 use flumen_core::EventBatch;
+use flumen_core::conformance::sink::{Harness, conforms, context, segments};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::*;
-use crate::test_settings::checked;
+use flumen_core::conformance::settings::settings as checked;
 
 /// Keeps the records of the logger sink and nothing else.
 #[derive(Clone, Default)]
@@ -55,7 +55,8 @@ async fn each_event_is_one_record_in_order() {
     let _guard = tracing::subscriber::set_default(records.clone());
     let mut sink = sink(&[("maxBytesToLog", "3")]);
     sink.start(context()).await.expect("starts");
-    let batch = EventBatch::from_delimited("Hello\nyou\n".into(), b'\n', vec![5, 9]).expect("lines");
+    let batch =
+        EventBatch::from_delimited("Hello\nyou\n".into(), b'\n', vec![5, 9]).expect("lines");
     let outcome = sink.deliver(&segments([batch])).await.expect("delivers");
     assert_eq!(outcome, Outcome::Delivered);
     let space = " ".repeat(13 * 3 + 1);

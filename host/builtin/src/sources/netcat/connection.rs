@@ -1,11 +1,8 @@
 //! One connection: read, cut, deliver, answer.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use flumen_codec::charset::{Charset, CharsetDecoder};
@@ -13,30 +10,17 @@ use flumen_core::EventBatch;
 use flumen_core::batch::BatchError;
 use flumen_core::name::ComponentName;
 use flumen_core::source::{ProcessError, ProcessFailure};
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 
 use super::cut::{Chunk, Cut, LineCutter};
 use super::reply::Replies;
 use super::server::Core;
+use super::wire::Wire;
 
 /// First and longest wait before lines without acks are put again. The put itself waits for room;
 /// this keeps a channel without `keep-alive`, or one that fails at once, from being asked in a loop.
 const RETRY_WAIT_MIN: Duration = Duration::from_millis(5);
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(1);
-
-/// How long a client that does not read its answers may hold up a source that drains.
-const DRAIN_ANSWER_WAIT: Duration = Duration::from_secs(1);
-
-/// How long, and for how many bytes, a connection that is closed for cause goes on discarding what
-/// the client sends: a socket that is closed with unread bytes resets, and the reset may reach the
-/// client before it has read why.
-const LINGER_WAIT: Duration = Duration::from_secs(1);
-const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Bytes that are discarded at a time.
-const DISCARD_BYTES: usize = 16 * 1024;
 
 /// One client.
 pub(super) struct Connection {
@@ -104,11 +88,7 @@ impl Connection {
         Self {
             core,
             source,
-            wire: Wire {
-                stream,
-                peer,
-                draining,
-            },
+            wire: Wire::new(stream, peer, draining),
             cutter: LineCutter::default(),
             decoder: (!charset.passes_through()).then(|| charset.decoder()),
             replies: Replies::new(charset),
@@ -153,14 +133,14 @@ impl Connection {
 
     async fn serve_until_end(&mut self) -> Result<std::convert::Infallible, End> {
         let core = Arc::clone(&self.core);
-        let mut draining = self.wire.draining.clone();
+        let mut draining = core.draining.subscribe();
         let drained = async move {
             // An error means that the source is gone, which is as good a reason to end.
             let _ = draining.wait_for(|draining| *draining).await;
         };
         tokio::pin!(drained);
         loop {
-            if *self.wire.draining.borrow() {
+            if *core.draining.borrow() {
                 return Err(End::Drain);
             }
             tokio::select! {
@@ -354,9 +334,8 @@ impl Connection {
             return Ok(());
         };
         self.count_too_long(characters_max).await;
-        let why = format!(
-            "Event exceeds the maximum length ({characters_max} chars, including newline)"
-        );
+        let why =
+            format!("Event exceeds the maximum length ({characters_max} chars, including newline)");
         self.answer_failed(&why, 1).await?;
         Err(End::Told)
     }
@@ -388,91 +367,6 @@ impl Connection {
             live.context.counters.event_read_fail.add(1);
         }
     }
-}
-
-/// The socket.
-struct Wire {
-    stream: TcpStream,
-    peer: SocketAddr,
-    draining: watch::Receiver<bool>,
-}
-
-impl Wire {
-    /// Reads once, without waiting. A read that does not fill `room` has emptied the socket, and the
-    /// runtime notes that, so no second call to the kernel finds nothing.
-    async fn fill(&mut self, room: &mut [u8]) -> (usize, Option<io::Result<()>>) {
-        let mut buffer = ReadBuf::new(room);
-        let polled = poll_fn(|context| {
-            let stream = Pin::new(&mut self.stream);
-            Poll::Ready(stream.poll_read(context, &mut buffer))
-        })
-        .await;
-        let filled = buffer.filled().len();
-        let ended = match polled {
-            Poll::Ready(Ok(())) if filled == 0 => Some(Ok(())),
-            Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::Interrupted => {
-                Some(Err(error))
-            }
-            Poll::Ready(_) | Poll::Pending => None,
-        };
-        (filled, ended)
-    }
-
-    /// Writes all of it. While the source drains, a client that does not read is not waited for
-    /// for long.
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let written = match self.stream.try_write(bytes) {
-            Ok(written) => written,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(error),
-        };
-        let rest = bytes.get(written..).unwrap_or_default();
-        if rest.is_empty() {
-            return Ok(());
-        }
-        let Self {
-            stream, draining, ..
-        } = self;
-        let overdue = async {
-            let _ = draining.wait_for(|draining| *draining).await;
-            tokio::time::sleep(DRAIN_ANSWER_WAIT).await;
-        };
-        tokio::select! {
-            written = stream.write_all(rest) => written,
-            () = overdue => Err(io::ErrorKind::TimedOut.into()),
-        }
-    }
-
-    /// Ends our side and lets the client read what it was told.
-    async fn linger(&mut self) {
-        let Self {
-            stream, draining, ..
-        } = self;
-        if stream.shutdown().await.is_err() {
-            return;
-        }
-        let client_ends = async {
-            let mut left = LINGER_BYTES_MAX;
-            while left > 0 && stream.readable().await.is_ok() {
-                match discard(stream) {
-                    Ok(0) => return,
-                    Ok(bytes) => left = left.saturating_sub(bytes),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => return,
-                }
-            }
-        };
-        tokio::select! {
-            () = client_ends => {}
-            () = tokio::time::sleep(LINGER_WAIT) => {}
-            _ = draining.wait_for(|draining| *draining) => {}
-        }
-    }
-}
-
-/// Apart, so that its bytes are no part of a connection's task.
-fn discard(stream: &TcpStream) -> io::Result<usize> {
-    stream.try_read(&mut [0; DISCARD_BYTES])
 }
 
 fn count(lines: usize) -> u64 {

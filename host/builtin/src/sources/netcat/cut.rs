@@ -161,7 +161,6 @@ fn too_long(line: &[u8], characters_max: usize) -> bool {
     line.len() >= characters_max && characters(line) >= characters_max
 }
 
-
 /// Characters as Java counts them: UTF-16 units, one for each malformed sequence. Never less than
 /// a third of the bytes, so that a bound on characters bounds the bytes.
 fn characters(text: &[u8]) -> usize {
@@ -184,21 +183,34 @@ mod tests {
     use super::*;
 
     /// What a cutter made of a stream: the lines, and whether one was too long.
-    fn cut_in_pieces(stream: &[u8], pieces: &[usize], characters_max: usize) -> (Vec<Vec<u8>>, bool) {
+    fn cut_in_pieces(
+        stream: &[u8],
+        pieces: &[usize],
+        characters_max: usize,
+    ) -> (Vec<Vec<u8>>, bool) {
         let pool = Arc::new(BufferPool::default());
         let mut cutter = LineCutter::default();
         let mut lines = Vec::new();
         let mut left = stream;
-        let mut pieces = pieces.iter().copied().chain(std::iter::repeat(BUFFER_BYTES));
+        let mut pieces = pieces
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(BUFFER_BYTES));
         while !left.is_empty() {
             let mut buffer = pool.take();
             let rest = cutter.rest_to_copy().len();
             buffer[..rest].copy_from_slice(cutter.rest_to_copy());
-            let piece = pieces.next().unwrap_or(1).min(left.len()).min(BUFFER_BYTES - rest);
+            let piece = pieces
+                .next()
+                .unwrap_or(1)
+                .min(left.len())
+                .min(BUFFER_BYTES - rest);
             buffer[rest..rest + piece].copy_from_slice(&left[..piece]);
             left = &left[piece..];
             let chunk = Chunk::Pooled(buffer, rest + piece);
-            let cut = cutter.cut(chunk, characters_max).expect("a batch within its bounds");
+            let cut = cutter
+                .cut(chunk, characters_max)
+                .expect("a batch within its bounds");
             for batch in [cut.long_line, cut.lines].into_iter().flatten() {
                 lines.extend(batch.bodies().map(<[u8]>::to_vec));
             }
@@ -276,7 +288,9 @@ mod tests {
         let mut cutter = LineCutter::default();
         let mut buffer = pool.take();
         buffer.fill(b'\n');
-        let cut = cutter.cut(Chunk::Pooled(buffer, BUFFER_BYTES), 512).expect("a batch");
+        let cut = cutter
+            .cut(Chunk::Pooled(buffer, BUFFER_BYTES), 512)
+            .expect("a batch");
         assert_eq!(pool.free(), 0);
         let slice = cut.lines.as_ref().map(|lines| lines.slice(0..1));
         drop(cut);

@@ -26,9 +26,9 @@
 //! one is bound first; connections of the old one go on.
 //!
 //! # Memory
-//! A read goes into a pooled buffer of [`buffer::BUFFER_BYTES`] that becomes the batch itself and
+//! A read goes into a pooled buffer of 256 KiB that becomes the batch itself and
 //! comes back to the pool when its last event is gone; a read that fills only a small part of it is
-//! copied out. At most [`server::READS_IN_HAND_MAX`] connections hold a read at a time. A connection
+//! copied out. At most 256 connections hold a read at a time. A connection
 //! that waits for bytes holds its unfinished line and nothing else.
 
 mod bind;
@@ -39,6 +39,7 @@ mod reply;
 mod server;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use flumen_codec::charset::Charset;
 use flumen_core::Fault;

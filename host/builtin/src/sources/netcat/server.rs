@@ -24,7 +24,7 @@ const CONNECTIONS_MAX: usize = 16_384;
 
 /// Connections that hold a read at a time. Each holds up to one buffer while its lines wait for
 /// room in a channel, so this bounds the memory of a source in front of a full channel to 64 MiB.
-pub(super) const READS_IN_HAND_MAX: usize = 256;
+const READS_IN_HAND_MAX: usize = 256;
 
 /// First and longest wait after an accept that failed because the machine is out of something
 /// (file descriptors, memory). Only another close helps, and those take moments.

@@ -115,5 +115,8 @@ fn a_batch_that_is_too_large_is_refused_with_both_options() {
     let fault = build(&settings(&ROW, &options)).err().expect("too large");
     assert_eq!(fault.kind(), FaultKind::Configuration);
     let text = fault.to_string();
-    assert!(text.contains("size") && text.contains("batchSize"), "{text}");
+    assert!(
+        text.contains("size") && text.contains("batchSize"),
+        "{text}"
+    );
 }

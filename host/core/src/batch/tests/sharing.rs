@@ -5,7 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::model::{Model, event, name};
+use crate::batch::bodies::{BodyColumn, kept_delimiter};
+use crate::batch::rows::Rows;
 use crate::batch::{EventBatch, Existing, LineScan, LineScanner, TextRun};
+use crate::limits::BATCH_BODY_BYTES_MAX;
 
 fn lines(text: &str) -> EventBatch {
     let data = Bytes::copy_from_slice(text.as_bytes());
@@ -93,6 +96,34 @@ fn lines_of_several_buffers_join_into_one_run() {
     let joined = joined.expect("few lines");
     let runs: Vec<TextRun> = joined.text_runs(b'\n').collect();
     assert_eq!(runs, [TextRun::Delimited(b"a\nb\nc\n")]);
+}
+
+#[test]
+fn delimiters_go_when_there_is_no_room_for_them() {
+    let lines = BodyColumn::delimited(Bytes::from_static(b"a\n"), b'\n', vec![1]).expect("a line");
+    let rows = Rows::all(1);
+    let kept = |bytes, events| kept_delimiter(&[(&lines, &rows), (&lines, &rows)], bytes, events);
+    assert_eq!(kept(BATCH_BODY_BYTES_MAX - 2, 2), Some(b'\n'));
+    assert_eq!(kept(BATCH_BODY_BYTES_MAX - 1, 2), None);
+}
+
+#[test]
+fn a_range_is_contiguous_even_without_rows_and_a_list_is_not() {
+    let batch = lines("a\nbb\nccc\n");
+    for at in 0..=3 {
+        let none = batch.slice(at..at);
+        let (stretch, places) = none.contiguous().expect("a range");
+        assert_eq!((stretch.len(), places.count()), (0, 0));
+    }
+    let (stretch, places) = batch.contiguous().expect("a range");
+    assert_eq!(stretch, b"a\nbb\nccc", "up to the end of the last body");
+    assert_eq!(places.collect::<Vec<_>>(), [0..1, 2..4, 5..8]);
+    let list = batch.select(&[0, 2]).expect("rows");
+    assert!(list.contiguous().is_none());
+    assert!(
+        list.slice(1..2).contiguous().is_some(),
+        "one row of a list is a range"
+    );
 }
 
 #[test]

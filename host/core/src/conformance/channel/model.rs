@@ -371,5 +371,8 @@ fn counted_bytes(events: &[Event]) -> u64 {
 fn some_bounds(maker: &dyn ChannelMaker, random: &mut Random) -> ChannelLimits {
     let capacity = 1 + random.below(20);
     let transaction_events = 1 + random.below(capacity);
-    limits(maker, capacity as u64, transaction_events)
+    let mut bounds = limits(maker, capacity as u64, transaction_events);
+    // From bytes that bound the channel first to events that do.
+    bounds.capacity_bytes /= 1 << random.below(4);
+    bounds
 }

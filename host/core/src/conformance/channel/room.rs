@@ -206,6 +206,10 @@ fn as_many_takers_are_woken_as_there_is_work_for(maker: &dyn ChannelMaker) {
     let channel = channel(maker, 4, 4);
     let waiting = [1, 1, 1].map(|events| waiting_take(&channel, events));
     put(&channel, numbered(0..3));
+    assert!(
+        waiting.iter().all(drive::Waiting::is_woken),
+        "a commit wakes every taker that it has events for"
+    );
     let mut leases = Vec::new();
     for own in waiting {
         leases.push(promised(

@@ -135,7 +135,9 @@ impl Bench {
         let address = self.source.address();
         let mut running = RunningSource::new(self.source.as_mut(), context);
         running.during(case.feed(address, numbers)).await;
-        running.during(self.processor.until_accepted(accepted)).await;
+        running
+            .during(self.processor.until_accepted(accepted))
+            .await;
         self.stop.stop(StopReason::Drain);
         let ended = running.end().await;
         assert!(ended.is_ok(), "a stopped source ends well: {ended:?}");
@@ -148,6 +150,9 @@ fn texts(numbers: std::ops::Range<u64>) -> Vec<String> {
 }
 
 /// Runs the whole suite.
+///
+/// # Panics
+/// At the first broken promise, with the promise in the message.
 pub async fn run_driven(case: &dyn DrivenCase) {
     events_come_in_order_and_are_counted(case).await;
     a_stop_ends_the_run_at_any_time(case).await;
@@ -307,7 +312,10 @@ async fn a_successor_takes_over(case: &dyn DrivenCase) {
     );
     old.stop.stop(StopReason::HandOver);
     let ended = running.end().await;
-    assert!(ended.is_ok(), "a source that hands over ends well: {ended:?}");
+    assert!(
+        ended.is_ok(),
+        "a source that hands over ends well: {ended:?}"
+    );
     new.run_through(case, 10..20, 10).await;
     assert!(
         new.processor.lines() == texts(10..20),

@@ -25,6 +25,9 @@ pub struct PolledCase<'a> {
 const EMPTY_POLLS_MAX: usize = 100;
 
 /// Runs the whole suite.
+///
+/// # Panics
+/// At the first broken promise, with the promise in the message.
 pub async fn run_polled(case: PolledCase<'_>) {
     assert!(case.events >= 50, "the suite needs at least 50 events");
     let all = order_does_not_depend_on_the_size_of_polls(&case).await;
@@ -230,4 +233,3 @@ async fn the_end_stays_the_end(case: &PolledCase<'_>, all: &[Vec<u8>]) {
         );
     }
 }
-

@@ -8,9 +8,7 @@ use super::*;
 use crate::batch::BatchBuilder;
 use crate::fault::{Fault, Side};
 use crate::future::{BoxFuture, ready};
-use crate::source::{
-    ChannelProcessor, PollNext, Polled, PolledSource, StopReason, StopSignal,
-};
+use crate::source::{ChannelProcessor, PollNext, Polled, PolledSource, StopReason, StopSignal};
 
 /// Runs a future that wakes itself; one that would wait for ever is a failure.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -60,10 +58,12 @@ impl PolledSource for Numbers {
     }
 
     fn poll(&mut self, events_max: usize) -> BoxFuture<'_, Result<Polled, Fault>> {
+        let first = self.next;
         if self.lie == Lie::LosesOnDrop {
-            self.next += 1;
+            self.next += events_max as u64;
         }
         Box::pin(async move {
+            self.next = first;
             let more = usize::from(self.lie == Lie::TooMany);
             let mut builder = BatchBuilder::new();
             for _ in 0..events_max + more {

@@ -43,7 +43,9 @@ async fn a_line_without_end_is_refused_as_soon_as_it_is_too_long() {
 async fn a_line_that_is_too_long_is_told_without_acks_too() {
     let source = Running::start(&settings().with("ack-every-event", Value::Boolean(false))).await;
     let mut client = source.client().await;
-    client.send("one\n".to_owned() + &"x".repeat(5000) + "\n").await;
+    client
+        .send("one\n".to_owned() + &"x".repeat(5000) + "\n")
+        .await;
     client.expect_last(TOO_LONG).await;
     assert_eq!(source.processor.events(1).await, lines(&["one"]));
 }
@@ -68,7 +70,10 @@ async fn a_line_longer_than_a_buffer_is_one_event() {
     let long = "y".repeat(BUFFER_BYTES * 5 / 2);
     client.send(format!("one\n{long}\ntwo\n")).await;
     client.expect("OK\nOK\nOK\n").await;
-    assert_eq!(source.processor.events(3).await, lines(&["one", &long, "two"]));
+    assert_eq!(
+        source.processor.events(3).await,
+        lines(&["one", &long, "two"])
+    );
 }
 
 #[tokio::test]

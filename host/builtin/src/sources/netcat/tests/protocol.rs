@@ -13,7 +13,10 @@ async fn each_line_is_an_event_and_is_answered() {
     let mut client = source.client().await;
     client.send("hello\r\n\nworld\n").await;
     client.expect("OK\nOK\nOK\n").await;
-    assert_eq!(source.processor.events(3).await, lines(&["hello\r", "", "world"]));
+    assert_eq!(
+        source.processor.events(3).await,
+        lines(&["hello\r", "", "world"])
+    );
     assert_eq!(source.counters.event_received.get(), 3);
     assert_eq!(source.counters.event_accepted.get(), 3);
     assert_eq!(source.counters.open_connection.get(), 1);
@@ -41,7 +44,10 @@ async fn bodies_are_the_bytes_that_came() {
     let mut client = source.client().await;
     client.send(b"a\xFF\x00\xC3\n").await;
     client.expect("OK\n").await;
-    assert_eq!(source.processor.events(1).await, [b"a\xFF\x00\xC3".to_vec()]);
+    assert_eq!(
+        source.processor.events(1).await,
+        [b"a\xFF\x00\xC3".to_vec()]
+    );
 }
 
 #[tokio::test]
@@ -67,7 +73,10 @@ async fn lines_before_a_half_close_are_delivered_and_answered() {
 #[tokio::test]
 async fn refused_lines_are_answered_in_order_and_the_connection_goes_on() {
     let source = Running::start(&settings()).await;
-    source.processor.channels.send_replace(Channels::FullAfter(1));
+    source
+        .processor
+        .channels
+        .send_replace(Channels::FullAfter(1));
     let mut client = source.client().await;
     client.send("one\ntwo\nthree\n").await;
     client.expect(format!("OK\n{FULL}{FULL}")).await;
@@ -96,7 +105,10 @@ async fn without_acks_a_full_channel_makes_the_sender_wait_and_loses_nothing() {
     source.processor.calls(1).await;
     assert!(!sender.is_finished());
     // Each try takes a few lines of the batch; the rest is tried again and not doubled.
-    source.processor.channels.send_replace(Channels::FullAfter(7));
+    source
+        .processor
+        .channels
+        .send_replace(Channels::FullAfter(7));
     source.processor.calls(3).await;
     source.processor.channels.send_replace(Channels::Open);
     let mut client = soon("the sender", sender).await.expect("no panic");
@@ -126,7 +138,13 @@ async fn without_acks_lines_that_never_fit_end_the_connection_with_the_reason() 
 async fn lines_and_answers_in_other_character_sets() {
     let two = |text: &str, little: bool| -> Vec<u8> {
         text.encode_utf16()
-            .flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() })
+            .flat_map(|unit| {
+                if little {
+                    unit.to_le_bytes()
+                } else {
+                    unit.to_be_bytes()
+                }
+            })
             .collect()
     };
     let text = "é\n€😀\n";
@@ -138,16 +156,22 @@ async fn lines_and_answers_in_other_character_sets() {
         ("utf-16", two(text, false), marked),
         ("UTF-8", text.into(), b"OK\nOK\n".to_vec()),
     ] {
-        let source = Running::start(&settings().with("encoding", Value::Text(encoding.into()))).await;
+        let source =
+            Running::start(&settings().with("encoding", Value::Text(encoding.into()))).await;
         let mut client = source.client().await;
         // Cut within a character.
         client.send(&sent[..1]).await;
         tokio::task::yield_now().await;
         client.send(&sent[1..]).await;
         client.expect(&answer).await;
-        assert_eq!(source.processor.events(2).await, lines(&["é", "€😀"]), "{encoding}");
+        assert_eq!(
+            source.processor.events(2).await,
+            lines(&["é", "€😀"]),
+            "{encoding}"
+        );
     }
-    let source = Running::start(&settings().with("encoding", Value::Text("iso-8859-1".into()))).await;
+    let source =
+        Running::start(&settings().with("encoding", Value::Text("iso-8859-1".into()))).await;
     let mut client = source.client().await;
     client.send(b"caf\xE9\n").await;
     client.expect("OK\n").await;
@@ -243,7 +267,9 @@ async fn draining_finishes_what_was_read() {
 
 #[tokio::test]
 async fn a_port_in_use_is_named_and_a_later_try_may_succeed() {
-    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
     let address = taken.local_addr().expect("it is bound");
     let settings = settings().with("port", Value::Integer(address.port().into()));
     let mut source = make(&settings);

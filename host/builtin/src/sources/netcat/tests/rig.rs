@@ -4,14 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flumen_core::clock::SystemClock;
 use flumen_core::channel::{PutError, ReserveError, SourceState};
+use flumen_core::clock::SystemClock;
 use flumen_core::future::BoxFuture;
 use flumen_core::metric::SourceCounters;
 use flumen_core::settings::{Settings, Value};
 use flumen_core::source::{
-    ChannelProcessor, Handover, ProcessError, ProcessFailure, Source, SourceContext, SourceInstance,
-    StopReason, StopSignal,
+    ChannelProcessor, Handover, ProcessError, ProcessFailure, Source, SourceContext,
+    SourceInstance, StopReason, StopSignal,
 };
 use flumen_core::{EventBatch, Fault};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,7 +64,10 @@ impl FakeProcessor {
     pub(super) async fn events(&self, count: usize) -> Vec<Vec<u8>> {
         let mut events = self.events.subscribe();
         let seen = events.wait_for(|events| events.len() >= count);
-        soon("events", seen).await.expect("the sender lives").clone()
+        soon("events", seen)
+            .await
+            .expect("the sender lives")
+            .clone()
     }
 
     pub(super) async fn calls(&self, count: usize) {
@@ -142,7 +145,9 @@ impl StopSignal for FakeStop {
         let mut reason = self.0.subscribe();
         Box::pin(async move {
             let reason = reason.wait_for(Option::is_some).await;
-            reason.expect("the sender lives").expect("there is a reason")
+            reason
+                .expect("the sender lives")
+                .expect("there is a reason")
         })
     }
 
@@ -223,7 +228,15 @@ impl Running {
         (self.processor, self.counters)
     }
 
-    pub(super) async fn stop(self, reason: StopReason) -> (Arc<FakeProcessor>, Arc<SourceCounters>) {
+    pub(super) async fn fault(self) -> Fault {
+        let ended = soon("the end of the run", self.run).await;
+        ended.expect("no panic").expect_err("a fault")
+    }
+
+    pub(super) async fn stop(
+        self,
+        reason: StopReason,
+    ) -> (Arc<FakeProcessor>, Arc<SourceCounters>) {
         self.tell(reason);
         self.ended().await
     }

@@ -1,0 +1,124 @@
+//! The Prometheus names of Flume's attributes, as data. One row per attribute and kind of component;
+//! a test holds the rows against the attributes that core counts.
+
+use flumen_agent::MetricKind;
+use flumen_agent::MetricKind::{Channel, Sink, Source};
+
+/// How a value grows, and in which unit it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Only grows while its component runs; told under a name that ends with `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A gauge: milliseconds since 1970 at Flume's door, seconds at that of Prometheus.
+    Time,
+}
+
+/// One metric family.
+#[derive(Debug)]
+pub(crate) struct Family {
+    pub(crate) kind: MetricKind,
+    pub(crate) attribute: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) help: &'static str,
+}
+
+const fn family(
+    kind: MetricKind,
+    attribute: &'static str,
+    name: &'static str,
+    shape: Shape,
+    help: &'static str,
+) -> Family {
+    Family {
+        kind,
+        attribute,
+        name,
+        shape,
+        help,
+    }
+}
+
+/// All families, in the order of the page.
+#[rustfmt::skip]
+pub(crate) static FAMILIES: &[Family] = &[
+    family(Source, "StartTime", "flumen_source_start_time_seconds", Shape::Time, "When the source started, seconds since 1970."),
+    family(Source, "StopTime", "flumen_source_stop_time_seconds", Shape::Time, "When the source stopped, 0 while it runs."),
+    family(Source, "EventReceivedCount", "flumen_source_event_received_total", Shape::Counter, "Events that came in."),
+    family(Source, "EventAcceptedCount", "flumen_source_event_accepted_total", Shape::Counter, "Events that all required channels took, or an interceptor dropped."),
+    family(Source, "AppendReceivedCount", "flumen_source_append_received_total", Shape::Counter, "Single events that came in."),
+    family(Source, "AppendAcceptedCount", "flumen_source_append_accepted_total", Shape::Counter, "Single events that were accepted."),
+    family(Source, "AppendBatchReceivedCount", "flumen_source_append_batch_received_total", Shape::Counter, "Batches that came in."),
+    family(Source, "AppendBatchAcceptedCount", "flumen_source_append_batch_accepted_total", Shape::Counter, "Batches that were accepted."),
+    family(Source, "OpenConnectionCount", "flumen_source_open_connection_count", Shape::Gauge, "Connections that are open."),
+    family(Source, "EventReadFail", "flumen_source_event_read_fail_total", Shape::Counter, "Reads of events that failed."),
+    family(Source, "ChannelWriteFail", "flumen_source_channel_write_fail_total", Shape::Counter, "Puts that failed."),
+    family(Source, "GenericProcessingFail", "flumen_source_generic_processing_fail_total", Shape::Counter, "Other failures."),
+    family(Source, "UnroutedCount", "flumen_source_unrouted_total", Shape::Counter, "Events that the selector sent nowhere, by configuration."),
+    family(Source, "OptionalRefusedCount", "flumen_source_optional_refused_total", Shape::Counter, "Events that an optional channel had no room for."),
+    family(Channel, "StartTime", "flumen_channel_start_time_seconds", Shape::Time, "When the channel started, seconds since 1970."),
+    family(Channel, "StopTime", "flumen_channel_stop_time_seconds", Shape::Time, "When the channel stopped, 0 while it runs."),
+    family(Channel, "ChannelSize", "flumen_channel_size", Shape::Gauge, "Events in the channel."),
+    family(Channel, "ChannelCapacity", "flumen_channel_capacity", Shape::Gauge, "Events that fit the channel."),
+    family(Channel, "ChannelFillPercentage", "flumen_channel_fill_percentage", Shape::Gauge, "Size in percent of capacity; absent when the capacity is unknown."),
+    family(Channel, "EventPutAttemptCount", "flumen_channel_event_put_attempt_total", Shape::Counter, "Events that a put was tried for."),
+    family(Channel, "EventPutSuccessCount", "flumen_channel_event_put_success_total", Shape::Counter, "Events that were put."),
+    family(Channel, "EventTakeAttemptCount", "flumen_channel_event_take_attempt_total", Shape::Counter, "Takes that were tried."),
+    family(Channel, "EventTakeSuccessCount", "flumen_channel_event_take_success_total", Shape::Counter, "Events that were taken and acknowledged."),
+    family(Sink, "StartTime", "flumen_sink_start_time_seconds", Shape::Time, "When the sink started, seconds since 1970."),
+    family(Sink, "StopTime", "flumen_sink_stop_time_seconds", Shape::Time, "When the sink stopped, 0 while it runs."),
+    family(Sink, "ConnectionCreatedCount", "flumen_sink_connection_created_total", Shape::Counter, "Connections or files that were opened."),
+    family(Sink, "ConnectionClosedCount", "flumen_sink_connection_closed_total", Shape::Counter, "Connections or files that were closed."),
+    family(Sink, "ConnectionFailedCount", "flumen_sink_connection_failed_total", Shape::Counter, "Connections or files that could not be opened, or broke."),
+    family(Sink, "BatchEmptyCount", "flumen_sink_batch_empty_total", Shape::Counter, "Takes that found the channel empty."),
+    family(Sink, "BatchUnderflowCount", "flumen_sink_batch_underflow_total", Shape::Counter, "Batches smaller than the batch size of the sink."),
+    family(Sink, "BatchCompleteCount", "flumen_sink_batch_complete_total", Shape::Counter, "Batches of the full batch size."),
+    family(Sink, "EventDrainAttemptCount", "flumen_sink_event_drain_attempt_total", Shape::Counter, "Events that a delivery was tried for."),
+    family(Sink, "EventDrainSuccessCount", "flumen_sink_event_drain_success_total", Shape::Counter, "Events that were delivered."),
+    family(Sink, "EventWriteFail", "flumen_sink_event_write_fail_total", Shape::Counter, "Deliveries that failed."),
+    family(Sink, "ChannelReadFail", "flumen_sink_channel_read_fail_total", Shape::Counter, "Takes that failed."),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use flumen_core::metric::{ChannelCounters, SinkCounters, SourceCounters};
+
+    use super::*;
+
+    #[test]
+    fn every_attribute_that_is_counted_has_a_family() {
+        let counted = [
+            (Source, SourceCounters::default().attributes()),
+            (Channel, ChannelCounters::default().attributes()),
+            (Sink, SinkCounters::default().attributes()),
+        ];
+        for (kind, attributes) in counted {
+            for (attribute, _) in attributes {
+                let rows = FAMILIES
+                    .iter()
+                    .filter(|row| row.kind == kind && row.attribute == attribute);
+                assert_eq!(rows.count(), 1, "{} {attribute}", kind.word());
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_distinct_and_say_their_shape() {
+        let mut names = BTreeSet::new();
+        for row in FAMILIES {
+            assert!(names.insert(row.name), "{} twice", row.name);
+            let ends_as_counter = row.name.ends_with("_total");
+            assert_eq!(ends_as_counter, row.shape == Shape::Counter, "{}", row.name);
+            assert_eq!(
+                row.name.ends_with("_seconds"),
+                row.shape == Shape::Time,
+                "{}",
+                row.name
+            );
+        }
+    }
+}

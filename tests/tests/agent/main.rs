@@ -1,0 +1,15 @@
+//! The real binary from outside: its command line, sockets, files, signals and pages.
+//!
+//! Each module is about one promise to the operator. The harness, and the rule that nothing here
+//! sleeps in order to synchronise, are in the library of this package.
+
+mod bad_input;
+mod command_line;
+mod failing;
+mod first_example;
+mod flow;
+mod metrics;
+mod reload;
+mod reload_under_load;
+mod sources;
+mod stop;
