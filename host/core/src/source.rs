@@ -222,13 +222,15 @@ pub enum PollNext {
 /// cursor as source state, tries again for as long as the channel is full, and calls `ack` after
 /// the commit. A poll is never repeated for events that were given before.
 pub trait PolledSource: Send + Sync {
-    /// Starts at the position of the last commit.
+    /// Starts at the position of the last commit. Without a cursor a used instance goes on behind
+    /// what was acknowledged last, and a new one starts at the beginning.
     ///
     /// # Errors
     /// A fault; the driver tries again after a back-off.
     fn open(&mut self, cursor: Option<&[u8]>) -> BoxFuture<'_, Result<(), Fault>>;
 
-    /// Gives at most `events_max` events.
+    /// Gives at most `events_max` events. The future may be dropped before it is ready, when the
+    /// source is to stop: then nothing was given, and nothing may be lost by it.
     ///
     /// # Errors
     /// A fault; nothing was given.

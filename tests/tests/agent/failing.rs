@@ -31,7 +31,10 @@ fn a_port_that_is_taken_is_tried_again_until_it_is_free() -> Result<()> {
     let held = TcpListener::bind((Ipv4Addr::LOCALHOST, ports::free_port()?))?;
     let taken = held.local_addr()?.port();
     let flow = Flow::to_logger(ports::free_port()?);
-    let text = beside(&flow, &format!("type = netcat\nbind = 127.0.0.1\nport = {taken}"));
+    let text = beside(
+        &flow,
+        &format!("type = netcat\nbind = 127.0.0.1\nport = {taken}"),
+    );
     let mut agent = AgentBuilder::new(text).with_metrics().start()?;
     agent.wait_until_listening(flow.port, PATIENCE)?;
     assert_eq!(Client::connect(flow.port)?.ask("the other runs")?, "OK");
@@ -67,11 +70,16 @@ fn a_missing_folder_is_named_and_used_as_soon_as_it_is_there() -> Result<()> {
 #[test]
 fn a_command_that_does_not_exist_is_named_and_the_others_run() -> Result<()> {
     let flow = Flow::to_logger(ports::free_port()?);
-    let text = beside(&flow, "type = exec\ncommand = /nowhere/no-such-command --option");
+    let text = beside(
+        &flow,
+        "type = exec\ncommand = /nowhere/no-such-command --option",
+    );
     let mut agent = AgentBuilder::new(text).with_metrics().start()?;
     agent.wait_until_listening(flow.port, PATIENCE)?;
     wait_for_state(&agent, "source", "r2", "retrying")?;
-    agent.output().wait_for("/nowhere/no-such-command", PATIENCE)?;
+    agent
+        .output()
+        .wait_for("/nowhere/no-such-command", PATIENCE)?;
     assert_eq!(Client::connect(flow.port)?.ask("the other runs")?, "OK");
     Ok(())
 }
@@ -81,7 +89,9 @@ fn a_command_that_dies_is_started_again() -> Result<()> {
     let flow = Flow::to_logger(ports::free_port()?);
     let source = "type = exec\nshell = /bin/sh -c\ncommand = echo tick; exit 3\n\
                   restart = true\nrestartThrottle = 1";
-    let agent = AgentBuilder::new(beside(&flow, source)).with_metrics().start()?;
+    let agent = AgentBuilder::new(beside(&flow, source))
+        .with_metrics()
+        .start()?;
     agent.wait_for_count("SOURCE.r2", "EventAcceptedCount", 5, PATIENCE)?;
     wait_for_state(&agent, "source", "r2", "running")?;
     agent.output().wait_for("3", PATIENCE)?;

@@ -11,7 +11,8 @@ use flumen_tests::wait::PATIENCE;
 use flumen_tests::{binary, ports};
 
 /// The line of the log for what the guide of Flume types: `Hello world!` and telnet's line end.
-const HELLO: &str = "Event: { headers:{} body: 48 65 6C 6C 6F 20 77 6F 72 6C 64 21 0D          Hello world!. }";
+const HELLO: &str =
+    "Event: { headers:{} body: 48 65 6C 6C 6F 20 77 6F 72 6C 64 21 0D          Hello world!. }";
 
 fn conf() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf")
@@ -39,9 +40,7 @@ fn start_example(builder: AgentBuilder, folder: &Path, port: u16) -> Result<Agen
     fs::write(&port_file, format!("a1.sources.r1.port = {port}\n"))?;
     let builder = builder.argument("--conf").argument(conf());
     let builder = builder.argument("--conf-file").argument(port_file);
-    builder
-        .argument("-Dflume.root.logger=INFO,console")
-        .start()
+    builder.argument("-Dflume.root.logger=INFO,console").start()
 }
 
 #[test]

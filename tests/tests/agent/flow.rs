@@ -92,7 +92,9 @@ pub(crate) fn wait_for_state(
         let page = http::get(port, "/metrics/prometheus")?.body;
         let shown = page.lines().any(|line| {
             line.starts_with("flumen_component_state{")
-                && [&wanted, &state, &kind].iter().all(|part| line.contains(*part))
+                && [&wanted, &state, &kind]
+                    .iter()
+                    .all(|part| line.contains(*part))
                 && line.ends_with(" 1")
         });
         last = page;

@@ -40,7 +40,11 @@ fn a_renamed_an_overwritten_and_a_touched_file_are_noticed() -> Result<()> {
     let agent = listening(&flow)?;
     let limited = |limit: u64| {
         let source = format!("max-line-length = {limit}");
-        Flow { source, ..flow.clone() }.text()
+        Flow {
+            source,
+            ..flow.clone()
+        }
+        .text()
     };
     let before = agent.output().position();
     agent.replace_config(&limited(100))?;
@@ -78,7 +82,10 @@ fn a_switched_symbolic_link_is_noticed() -> Result<()> {
     // As an orchestrator lays out a mounted configuration.
     for (version, total) in [("v1", 10), ("v2", 20)] {
         fs::create_dir(folder.path().join(version))?;
-        fs::write(folder.path().join(version).join("agent.conf"), counting(total))?;
+        fs::write(
+            folder.path().join(version).join("agent.conf"),
+            counting(total),
+        )?;
     }
     let link = folder.path().join("agent.conf");
     symlink("v1", folder.path().join("..data"))?;
@@ -108,9 +115,16 @@ fn without_watching_only_the_signal_reloads() -> Result<()> {
     for total in [2, 3] {
         let before = watching.output().position();
         deaf.replace_config(&counting(total))?;
-        watching.output().wait_for_after(before, RELOADED, PATIENCE)?;
+        watching
+            .output()
+            .wait_for_after(before, RELOADED, PATIENCE)?;
     }
-    assert_eq!(deaf.output().count("configuration "), 0, "{}", deaf.output().tail());
+    assert_eq!(
+        deaf.output().count("configuration "),
+        0,
+        "{}",
+        deaf.output().tail()
+    );
     deaf.signal(Signal::HUP)?;
     deaf.output().wait_for(RELOADED, PATIENCE)?;
     Ok(())
@@ -125,8 +139,14 @@ fn a_bad_configuration_changes_nothing_and_says_why() -> Result<()> {
     assert_eq!(client.ask("before")?, "OK");
     let file = agent.config_file().display().to_string();
     let bad = [
-        (flow.text().replace("channels = c1\n", "channels = c2\n"), "c2"),
-        (flow.text().replace("= netcat", "= netcaat"), "did you mean \"netcat\"?"),
+        (
+            flow.text().replace("channels = c1\n", "channels = c2\n"),
+            "c2",
+        ),
+        (
+            flow.text().replace("= netcat", "= netcaat"),
+            "did you mean \"netcat\"?",
+        ),
         (flow.text().replace("a1.", "a2."), "a1"),
         (String::new(), "a1"),
     ];
@@ -145,7 +165,10 @@ fn a_bad_configuration_changes_nothing_and_says_why() -> Result<()> {
     assert_eq!(client.ask("after")?, "OK");
     agent.wait_for_count("SINK.k1", "EventDrainSuccessCount", 6, PATIENCE)?;
     let lines = contents(folder.path())?;
-    assert_eq!(lines, b"before\nmeanwhile\nmeanwhile\nmeanwhile\nmeanwhile\nafter\n");
+    assert_eq!(
+        lines,
+        b"before\nmeanwhile\nmeanwhile\nmeanwhile\nmeanwhile\nafter\n"
+    );
     Ok(())
 }
 
@@ -161,7 +184,10 @@ fn a_port_that_is_taken_refuses_the_whole_reload() -> Result<()> {
          a1.sources.r2.channels = c2\na1.channels.c2.type = memory\n\
          a1.sinks.k2.type = null\na1.sinks.k2.channel = c2\n"
     );
-    let rest = flow.text().split_once("a1.sinks = k1\n").map(|(_, rest)| rest.to_owned());
+    let rest = flow
+        .text()
+        .split_once("a1.sinks = k1\n")
+        .map(|(_, rest)| rest.to_owned());
     let wider = more + &rest.unwrap_or_default();
     agent.replace_config(&wider)?;
     let said = agent.output().wait_for(REFUSED, PATIENCE)?.text;
@@ -186,7 +212,13 @@ fn a_source_moves_to_another_port_and_keeps_its_connections() -> Result<()> {
     let mut old = Client::connect(flow.port)?;
     assert_eq!(old.ask("one")?, "OK");
     let port = ports::free_port()?;
-    agent.replace_config(&Flow { port, ..flow.clone() }.text())?;
+    agent.replace_config(
+        &Flow {
+            port,
+            ..flow.clone()
+        }
+        .text(),
+    )?;
     agent.output().wait_for(RELOADED, PATIENCE)?;
     agent.wait_until_listening(port, PATIENCE)?;
     wait_for("the old port to be closed", PATIENCE, || {
@@ -219,8 +251,14 @@ fn a_channel_that_shrinks_below_its_fill_keeps_its_events() -> Result<()> {
     };
     agent.replace_config(&narrow.text())?;
     agent.output().wait_for(RELOADED, PATIENCE)?;
-    assert_eq!(agent.metrics()?.count("CHANNEL.c1", "ChannelSize"), Some(500));
-    assert_eq!(agent.metrics()?.count("CHANNEL.c1", "ChannelCapacity"), Some(100));
+    assert_eq!(
+        agent.metrics()?.count("CHANNEL.c1", "ChannelSize"),
+        Some(500)
+    );
+    assert_eq!(
+        agent.metrics()?.count("CHANNEL.c1", "ChannelCapacity"),
+        Some(100)
+    );
     let answer = client.ask("no room")?;
     assert!(answer.starts_with("FAILED: "), "{answer}");
     fs::create_dir(&folder)?;

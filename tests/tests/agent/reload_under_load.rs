@@ -203,13 +203,22 @@ impl Setup {
         self.main_source(rig, &mut text);
         self.main_channels(rig, &mut text);
         if let Some(second) = self.second {
-            let lines = format!("port = {}\nmax-line-length = {}", rig.second_port, second.line_max);
-            text.source("r2", &format!("type = netcat\nbind = 127.0.0.1\nchannels = c8\n{lines}"));
+            let lines = format!(
+                "port = {}\nmax-line-length = {}",
+                rig.second_port, second.line_max
+            );
+            text.source(
+                "r2",
+                &format!("type = netcat\nbind = 127.0.0.1\nchannels = c8\n{lines}"),
+            );
             text.channel("c8", "");
             text.files("k8", "c8", rig, second.folder, "second-", "");
         }
         if let Some(total) = self.numbers {
-            text.source("r3", &format!("type = seq\nchannels = c9\ntotalEvents = {total}"));
+            text.source(
+                "r3",
+                &format!("type = seq\nchannels = c9\ntotalEvents = {total}"),
+            );
             text.channel("c9", "");
             text.sink("k9", "type = null\nchannel = c9");
         }
@@ -363,7 +372,10 @@ fn replace(agent: &Agent, text: &str) -> Result<String> {
 fn refused(setup: &Setup, rig: &Rig, held: u16, random: &mut Random) -> (String, String) {
     let good = setup.neighbour(random).text(rig);
     match random.below(3) {
-        0 => (good.replace("channels = c1", "channels = nowhere"), "nowhere".to_owned()),
+        0 => (
+            good.replace("channels = c1", "channels = nowhere"),
+            "nowhere".to_owned(),
+        ),
         1 => {
             let broken = good.replace("type = file_roll", "type = file_rol");
             (broken, "file_rol".to_owned())
@@ -411,7 +423,9 @@ impl SecondClient {
             self.sender = Some(NumberedSender::connect(port, lane)?);
         }
         match &mut self.sender {
-            Some(sender) => sender.send_acknowledged(SECOND_LINES).context("second flow"),
+            Some(sender) => sender
+                .send_acknowledged(SECOND_LINES)
+                .context("second flow"),
             None => Ok(()),
         }
     }
@@ -444,7 +458,10 @@ fn drive(agent: &Agent, rig: &Rig, random: &mut Random) -> Result<SecondClient> 
         let text = next.text(rig);
         let said = replace(agent, &text).with_context(|| format!("reload {turn}\n{text}"))?;
         if said.contains("not reloaded") {
-            bail!("reload {turn}: {said}\n{}\nfrom {setup:?}\nto {next:?}", agent.output().tail());
+            bail!(
+                "reload {turn}: {said}\n{}\nfrom {setup:?}\nto {next:?}",
+                agent.output().tail()
+            );
         }
         setup = next;
         client
@@ -524,7 +541,12 @@ fn run(seed: u64, folder: &Path) -> Result<()> {
     let port = rig.port;
     let (driven, sent) = thread::scope(|scope| {
         let senders: Vec<_> = (0..CONNECTIONS)
-            .map(|lane| scope.spawn({ let over = &over; move || send(port, lane, seed, over) }))
+            .map(|lane| {
+                scope.spawn({
+                    let over = &over;
+                    move || send(port, lane, seed, over)
+                })
+            })
             .collect();
         let driven = drive(&agent, &rig, &mut Random(seed));
         over.store(true, Ordering::Release);
@@ -538,7 +560,10 @@ fn run(seed: u64, folder: &Path) -> Result<()> {
     agent.terminate()?;
     let status = agent.wait_exit(PATIENCE)?;
     ensure!(status.success(), "{status}");
-    println!("{} lines on {CONNECTIONS} connections", sent.iter().sum::<u64>());
+    println!(
+        "{} lines on {CONNECTIONS} connections",
+        sent.iter().sum::<u64>()
+    );
     verify(&rig, &sent, &client.sent)
 }
 

@@ -44,7 +44,9 @@ fn an_idle_agent_ends_at_once_with_0() -> Result<()> {
         agent.signal(signal)?;
         assert_eq!(agent.wait_exit(PATIENCE)?.code(), Some(0));
         assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
-        agent.output().wait_for("all channels are empty", PATIENCE)?;
+        agent
+            .output()
+            .wait_for("all channels are empty", PATIENCE)?;
     }
     Ok(())
 }
@@ -58,7 +60,9 @@ fn what_the_channel_holds_is_delivered_before_the_end() -> Result<()> {
     agent.output().wait_for(STOPPING, PATIENCE)?;
     fs::create_dir(&folder)?;
     assert_eq!(agent.wait_exit(PATIENCE)?.code(), Some(0));
-    agent.output().wait_for("all channels are empty", PATIENCE)?;
+    agent
+        .output()
+        .wait_for("all channels are empty", PATIENCE)?;
     let mut check = LineCheck::new().expect_lane(0, 700);
     check.folder(&folder)?;
     let verdict = check.finish();
@@ -98,8 +102,15 @@ fn lines_on_their_way_are_delivered_or_not_acknowledged() -> Result<()> {
     check.folder(folder.path())?;
     let verdict = check.finish();
     let arrived = lines - verdict.lost;
-    assert_eq!(verdict.doubled + verdict.disordered + verdict.strange, 0, "{verdict:?}");
-    assert!(arrived >= acknowledged, "{arrived} of {acknowledged} acknowledged");
+    assert_eq!(
+        verdict.doubled + verdict.disordered + verdict.strange,
+        0,
+        "{verdict:?}"
+    );
+    assert!(
+        arrived >= acknowledged,
+        "{arrived} of {acknowledged} acknowledged"
+    );
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use flumen_core::source::{
     Handover, PollBackOff, PollNext, Polled, PolledSource, Source, SourceContext,
 };
 use flumen_core::{BoxFuture, Fault, FaultKind, Side};
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::back_off::BackOff;
 
@@ -64,8 +64,9 @@ impl PolledDriver {
     }
 
     /// Puts what was polled, again and again for as long as the channel has no room. What was
-    /// polled is gone from the source, so giving up would lose it; the agent's drain deadline is
-    /// what ends this.
+    /// polled is gone from the source, so giving up would lose it: events that can never be put as
+    /// things are block the source, loudly, until a reload changes its way or the agent stops. The
+    /// agent's drain deadline is what ends the wait for room.
     async fn put(&mut self, context: &SourceContext, polled: Polled) -> Result<(), Fault> {
         let state = polled.cursor.clone().map(|bytes| SourceState {
             source: context.name.clone(),
@@ -79,21 +80,28 @@ impl PolledDriver {
                 .processor
                 .process(batch.clone(), state.clone())
                 .await;
-            let Err(error) = result else {
+            let Err(failure) = result else {
                 context.counters.event_accepted.add(batch.len() as u64);
                 context.counters.append_batch_accepted.add(1);
                 break;
             };
-            context.counters.event_accepted.add(error.accepted as u64);
+            context.counters.event_accepted.add(failure.accepted as u64);
             context.counters.channel_write_fail.add(1);
-            batch = batch.slice(error.accepted..batch.len());
-            if !error.may_succeed_later() {
-                let fault = Fault::new(FaultKind::Transient, Side::Data, "events were refused");
-                return Err(fault.with_cause(error));
-            }
+            batch = batch.slice(failure.accepted..batch.len());
             let wait = back_off.failed(std::time::Instant::now(), None);
-            if back_off.failures().is_power_of_two() {
-                warn!(source = %context.name, failures = back_off.failures(), "events wait: {error}");
+            let failures = back_off.failures();
+            let hopeless = !failure.may_succeed_later();
+            if hopeless && context.stop.reason().is_some() {
+                let fault = Fault::new(FaultKind::Transient, Side::Data, "events were refused");
+                return Err(fault.with_cause(failure));
+            }
+            // Repeats are counted, not printed each time.
+            match failures.is_power_of_two() {
+                true if hopeless => {
+                    error!(source = %context.name, failures, "events block this source until its way is changed: {failure}");
+                }
+                true => warn!(source = %context.name, failures, "events wait: {failure}"),
+                false => {}
             }
             tokio::time::sleep(wait).await;
         }

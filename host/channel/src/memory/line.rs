@@ -134,6 +134,7 @@ impl PutLine {
         match self.settled.remove(&ticket) {
             Some((_, Ok(()))) => Standing::Granted,
             Some((_, Err(refusal))) => Standing::Refused(refusal),
+            // Polled again after its end, which no caller does.
             None => Standing::Refused(Refusal::Full),
         }
     }

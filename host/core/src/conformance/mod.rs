@@ -5,12 +5,11 @@
 //! tests only (feature `conformance`).
 
 pub mod batch;
+pub mod channel;
 pub mod interceptor;
 mod samples;
 pub mod selector;
+pub mod settings;
 pub mod sink;
 pub mod sink_processor;
-
-pub mod channel;
-pub mod settings;
 pub mod source;

@@ -339,6 +339,31 @@ async fn a_directory_that_cannot_be_used_is_named_with_the_remedy() {
     assert_eq!(contents(&missing), b"a\n");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_roll_into_a_directory_that_went_away_loses_nothing() {
+    let parent = TempDir::new().expect("a directory");
+    let directory = parent.path().join("out");
+    fs::create_dir(&directory).expect("makes");
+    let mut sink = sink_in(&directory, &[("sink.rollInterval", "1")]);
+    sink.start(context()).await.expect("starts");
+    deliver(&mut sink, "a\n").await.expect("delivers");
+    let elsewhere = parent.path().join("elsewhere");
+    fs::rename(&directory, &elsewhere).expect("moves");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    for _ in 0..2 {
+        let fault = deliver(&mut sink, "b\n").await.expect_err("no directory");
+        assert_eq!(
+            (fault.kind(), fault.side()),
+            (FaultKind::Transient, Side::Operator)
+        );
+        assert!(fault.to_string().contains("cannot create file"), "{fault}");
+    }
+    fs::create_dir(&directory).expect("makes");
+    deliver(&mut sink, "b\n").await.expect("delivers");
+    assert_eq!(contents(&elsewhere), b"a\n");
+    assert_eq!(contents(&directory), b"b\n");
+}
+
 #[tokio::test]
 async fn permission_denied_is_said_with_the_file() {
     struct Denied;

@@ -1,0 +1,1 @@
+//! Verbs, flags and exit codes.
