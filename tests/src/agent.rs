@@ -267,10 +267,10 @@ impl Agent {
     }
 
     /// Waits until a counter, such as `EventTakeSuccessCount` of `CHANNEL.c1`, has reached `least`.
-    /// Returns its value.
+    /// Returns its value. An agent that does not answer yet is asked again.
     ///
     /// # Errors
-    /// When the metrics cannot be read, or after `limit`; the error shows the last value.
+    /// When the agent was started without metrics, or after `limit`; the error shows the last answer.
     pub fn wait_for_count(
         &self,
         component: &str,
@@ -278,13 +278,17 @@ impl Agent {
         least: u64,
         limit: Duration,
     ) -> Result<u64> {
+        let port = self.metrics_port()?;
         let mut last = None;
         let what = format!("{component} {attribute} >= {least}");
         let waited = wait_for_every(METRICS_PAUSE, &what, limit, || {
-            last = self.metrics()?.count(component, attribute);
-            Ok(last.filter(|value| *value >= least))
+            let metrics = Metrics::read(port);
+            let value = metrics.map(|metrics| metrics.count(component, attribute));
+            let reached = value.as_ref().ok().copied().flatten();
+            last = Some(value);
+            Ok(reached.filter(|value| *value >= least))
         });
-        waited.with_context(|| format!("the last value was {last:?}; {}", self.printed()))
+        waited.with_context(|| format!("the last answer was {last:?}; {}", self.printed()))
     }
 
     /// Sends a signal.

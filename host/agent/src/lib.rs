@@ -6,7 +6,7 @@
 //! * `source`, `sink`: the tasks that run sources and sink groups, with back-off and states.
 //! * `running`: what runs now; a reload is prepare, then apply; a stop is a drain.
 //! * [`load`] and [`watch`]: configuration files read, and watched for changes.
-//! * [`reference`]: the pages made from option rows.
+//! * [`mod@reference`]: the pages made from option rows.
 
 mod back_off;
 mod build;

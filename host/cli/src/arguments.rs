@@ -171,33 +171,30 @@ impl Collected {
                 self.plain.push(word);
                 continue;
             }
-            let Some((flag, inline)) = find(self.verb, &word.to_string_lossy()) else {
-                return wrong(self.unknown_flag(&word.to_string_lossy()));
+            let written = word.to_string_lossy();
+            let Some((flag, inline)) = find(self.verb, &written) else {
+                return wrong(self.unknown_flag(&written));
             };
             let value = match (flag.value, inline) {
+                (FlagValue::None, None) => OsString::new(),
                 (FlagValue::None, Some(_)) => {
                     return wrong(format!("flag {} takes no value", flag.name()));
                 }
-                (FlagValue::None, None) => OsString::new(),
-                (FlagValue::Attached(_) | FlagValue::Next(_), Some(value)) => OsString::from(value),
-                (FlagValue::Attached(what), None) => {
+                (_, Some(value)) => value.into(),
+                (FlagValue::Attached(_), None) => {
+                    let how = flag.synopsis();
                     return wrong(format!(
-                        "flag {} needs its value attached: {}{what}",
-                        flag.name(),
+                        "flag {} needs its value attached: {how}",
                         flag.name()
                     ));
                 }
                 (FlagValue::Next(what), None) => {
                     let verb = self.verb;
-                    let is_value = |word: &OsString| {
-                        !(is_flag(word) && find(verb, &word.to_string_lossy()).is_some())
-                    };
-                    match words.next_if(is_value) {
-                        Some(value) => value,
-                        None => {
-                            return wrong(format!("flag {} needs a value: {what}", flag.name()));
-                        }
-                    }
+                    words
+                        .next_if(|word| !is_known_flag(verb, word))
+                        .ok_or_else(|| {
+                            UsageError::Wrong(format!("flag {} needs a value: {what}", flag.name()))
+                        })?
                 }
             };
             self.take(flag, value)?;
@@ -299,8 +296,17 @@ impl Collected {
     }
 
     fn docs(self) -> Result<Command, UsageError> {
-        let words: Vec<_> = self.plain.iter().map(|word| word.to_string_lossy()).collect();
-        match words.iter().map(AsRef::as_ref).collect::<Vec<_>>().as_slice() {
+        let words: Vec<_> = self
+            .plain
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        match words
+            .iter()
+            .map(AsRef::as_ref)
+            .collect::<Vec<_>>()
+            .as_slice()
+        {
             ["compatibility"] => Ok(Command::Docs(DocsPage::Compatibility)),
             ["reference"] => Ok(Command::Docs(DocsPage::Reference)),
             _ => wrong("name one page: compatibility or reference"),
@@ -327,6 +333,10 @@ fn is_flag(word: &OsStr) -> bool {
     word.as_encoded_bytes().starts_with(b"-") && word.len() > 1
 }
 
+fn is_known_flag(verb: Verb, word: &OsStr) -> bool {
+    is_flag(word) && find(verb, &word.to_string_lossy()).is_some()
+}
+
 /// The flag that a word names, with the value behind it in the same word.
 fn find(verb: Verb, word: &str) -> Option<(&'static Flag, Option<&str>)> {
     let bare = word.strip_prefix("--").or_else(|| word.strip_prefix('-'))?;
@@ -336,7 +346,10 @@ fn find(verb: Verb, word: &str) -> Option<(&'static Flag, Option<&str>)> {
     };
     let exact = flags_of(verb).find(|flag| {
         !matches!(flag.value, FlagValue::Attached(_))
-            && flag.names.iter().any(|own| own.trim_start_matches('-') == name)
+            && flag
+                .names
+                .iter()
+                .any(|own| own.trim_start_matches('-') == name)
     });
     if let Some(flag) = exact {
         return Some((flag, inline));

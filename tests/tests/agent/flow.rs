@@ -89,7 +89,11 @@ pub(crate) fn wait_for_state(
     let what = format!("{kind} {wanted} to have the {state}");
     let mut last = String::new();
     let waited = wait_for_every(METRICS_PAUSE, &what, PATIENCE, || {
-        let page = http::get(port, "/metrics/prometheus")?.body;
+        // An agent that is just starting does not answer yet.
+        let page = match http::get(port, "/metrics/prometheus") {
+            Ok(reply) => reply.body,
+            Err(error) => error.to_string(),
+        };
         let shown = page.lines().any(|line| {
             line.starts_with("flumen_component_state{")
                 && [&wanted, &state, &kind]

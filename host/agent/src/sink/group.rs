@@ -66,6 +66,8 @@ struct Group {
 impl Group {
     async fn run(mut self) -> Vec<SinkSlot> {
         while self.stop.reason().is_none() {
+            // A channel that always has events would keep the other tasks from this thread.
+            tokio::task::coop::consume_budget().await;
             let now = Instant::now();
             let order = self.processor.order(now);
             let mut outcome = None;

@@ -17,7 +17,7 @@ impl Room {
     pub(super) fn of(events: &EventBatch) -> Self {
         Self {
             events: events.len() as u64,
-            slots: events.body_slots(SLOT_BYTES),
+            slots: events.body_slots::<SLOT_BYTES>(),
         }
     }
 

@@ -38,7 +38,7 @@ impl Stored {
         Self {
             first_sequence: self.first_sequence + start as u64,
             redeliveries: self.redeliveries,
-            slots: events.body_slots(SLOT_BYTES),
+            slots: events.body_slots::<SLOT_BYTES>(),
             events,
         }
     }
@@ -49,9 +49,9 @@ impl Stored {
         let head = self.events.slice(0..count);
         let tail = self.events.slice(count..self.events.len());
         let head_slots = if head.len() <= tail.len() {
-            head.body_slots(SLOT_BYTES)
+            head.body_slots::<SLOT_BYTES>()
         } else {
-            self.slots.saturating_sub(tail.body_slots(SLOT_BYTES))
+            self.slots.saturating_sub(tail.body_slots::<SLOT_BYTES>())
         };
         let front = Self {
             first_sequence: self.first_sequence,

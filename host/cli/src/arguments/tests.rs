@@ -20,8 +20,9 @@ fn refusal(line: &str) -> String {
 
 #[test]
 fn flumes_own_example_line() {
-    let arguments =
-        agent("agent --conf conf --conf-file example.conf --name a1 -Dflume.root.logger=INFO,console");
+    let arguments = agent(
+        "agent --conf conf --conf-file example.conf --name a1 -Dflume.root.logger=INFO,console",
+    );
     let properties = [("flume.root.logger".to_owned(), "INFO,console".to_owned())];
     assert_eq!(
         arguments,
@@ -119,10 +120,16 @@ fn refusals_name_the_word_and_the_remedy() {
             "agent --conf-fiel f",
             "unknown flag --conf-fiel; did you mean --conf-file?",
         ),
-        ("agent --conf-fiel=f", "unknown flag --conf-fiel; did you mean --conf-file?"),
+        (
+            "agent --conf-fiel=f",
+            "unknown flag --conf-fiel; did you mean --conf-file?",
+        ),
         ("agent --name", "flag --name needs a value: NAME"),
         ("agent -n -f x", "flag --name needs a value: NAME"),
-        ("agent --no-reload-conf=1", "flag --no-reload-conf takes no value"),
+        (
+            "agent --no-reload-conf=1",
+            "flag --no-reload-conf takes no value",
+        ),
         ("agent -D", "flag -D needs its value attached: -Dname=value"),
         ("agent -D=x", "flag -D needs a name: -Dname=value"),
         (

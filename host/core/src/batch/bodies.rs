@@ -185,8 +185,24 @@ impl BodyColumn {
         self.data.get(self.start(row) as usize..end as usize)
     }
 
-    pub(super) fn body_len(&self, row: u32) -> u32 {
-        self.end(row).saturating_sub(self.start(row))
+    /// See [`super::EventBatch::body_slots`].
+    pub(super) fn shown_slots<const SLOT_BYTES: u32>(&self, rows: &Rows) -> u64 {
+        rows.runs()
+            .map(|run| self.range_slots::<SLOT_BYTES>(run))
+            .sum()
+    }
+
+    fn range_slots<const SLOT_BYTES: u32>(&self, range: Range<u32>) -> u64 {
+        let slots = |len: u32| u64::from(len.div_ceil(SLOT_BYTES).max(1));
+        let ends = self.ends.get(range.start as usize..range.end as usize);
+        let (Some(ends), Some(first)) = (ends, ends.and_then(<[u32]>::first)) else {
+            return 0;
+        };
+        let gap = self.gap();
+        let later = ends.iter().zip(ends.iter().skip(1));
+        // Ends and gaps were checked when the column was made, so nothing wraps.
+        let later = later.map(|(before, end)| slots(end.wrapping_sub(*before).wrapping_sub(gap)));
+        slots(first.saturating_sub(self.start(range.start))) + later.sum::<u64>()
     }
 
     /// The bytes of the bodies of the shown rows, without delimiters.
