@@ -149,7 +149,10 @@ pub async fn reload(handle: &Handle, files: &ConfigFiles, catalogue: &Catalogue)
         Reloaded::Wrong(problems) => {
             error!("configuration not reloaded, everything runs on as before");
             for problem in problems {
-                error!("{problem}");
+                match problem.is_error() {
+                    true => error!("{problem}"),
+                    false => warn!("{problem}"),
+                }
             }
         }
         Reloaded::Refused(error) => {

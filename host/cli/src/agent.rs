@@ -269,6 +269,8 @@ impl Session {
         let signal = self.until_end(&handle, &mut ends, hangup, watcher).await;
         if let Some(progress) = progress {
             progress.abort();
+            // Ended for sure, so that it does not draw the line again.
+            let _ = progress.await;
             self.console.show_progress(None);
         }
         Ok(self.drain(&handle, signal, &mut ends).await)
@@ -323,7 +325,8 @@ impl Session {
 
     async fn drain(self, handle: &Handle, signal: EndSignal, ends: &mut EndSignals) -> ExitCode {
         info!(
-            deadline_ms = self.settings.drain_deadline.as_millis(),
+            deadline_ms =
+                u64::try_from(self.settings.drain_deadline.as_millis()).unwrap_or(u64::MAX),
             "{signal}: the agent delivers what its channels hold, and ends"
         );
         tokio::select! {
@@ -331,7 +334,7 @@ impl Session {
             _ = handle.stop(self.settings.drain_deadline) => ExitCode::SUCCESS,
             second = ends.next() => {
                 let events = events_in_channels(handle);
-                warn!(events, "{second} again: the agent ends at once; events in memory channels are lost");
+                warn!(events, "{second} during the drain: the agent ends at once, and events in memory channels are lost");
                 ExitCode::from(second.exit_code())
             }
         }

@@ -9,9 +9,9 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::flags::{
-    Flag, FlagId, FlagValue, Treatment, VERBS, Verb, flags_of, nearest, verb_called,
-};
+use flumen_config::problem::nearest_name;
+
+use crate::flags::{Flag, FlagId, FlagValue, Treatment, VERBS, Verb, flags_of, verb_called};
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,8 +86,9 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, UsageError> {
     Err(UsageError::Wrong(what.into()))
 }
 
-fn asked(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |name| format!("; did you mean {name}?"))
+/// The end of a message about a name that is not known: a question when another is near.
+pub(crate) fn asked<'n>(written: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    nearest_name(written, known).map_or_else(String::new, |name| format!("; did you mean {name}?"))
 }
 
 /// Takes the words behind the name of the program apart.
@@ -104,10 +105,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command
     }
     let Some(row) = verb_called(&first) else {
         let names = VERBS.iter().map(|row| row.name);
-        return wrong(format!(
-            "unknown command {first}{}",
-            asked(nearest(&first, names))
-        ));
+        return wrong(format!("unknown command {first}{}", asked(&first, names)));
     };
     if let Treatment::NotBuilt(remedy) = row.treatment {
         return wrong(format!("command {} is not built: {remedy}", row.name));
@@ -205,7 +203,7 @@ impl Collected {
     fn unknown_flag(&self, word: &str) -> String {
         let name = word.split('=').next().unwrap_or(word);
         let own = flags_of(self.verb).flat_map(|flag| flag.names.iter().copied());
-        format!("unknown flag {name}{}", asked(nearest(name, own)))
+        format!("unknown flag {name}{}", asked(name, own))
     }
 
     fn take(&mut self, flag: &Flag, value: OsString) -> Result<(), UsageError> {

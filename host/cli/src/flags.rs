@@ -248,30 +248,6 @@ pub(crate) fn verb_called(name: &str) -> Option<&'static VerbRow> {
     VERBS.iter().find(|row| row.name == name)
 }
 
-/// A name that is near enough to what was written to be worth a question.
-pub(crate) fn nearest<'n>(
-    written: &str,
-    known: impl IntoIterator<Item = &'n str>,
-) -> Option<&'n str> {
-    /// Below this the two have little more than their length in common.
-    const LIKENESS_MIN: f64 = 0.75;
-    /// The comparison is quadratic, and nobody mistypes a name of this length by a letter.
-    const WRITTEN_BYTES_MAX: usize = 64;
-    if written.len() > WRITTEN_BYTES_MAX {
-        return None;
-    }
-    let written = written.to_ascii_lowercase();
-    known
-        .into_iter()
-        .map(|name| {
-            let likeness = strsim::jaro_winkler(&written, &name.to_ascii_lowercase());
-            (likeness, name)
-        })
-        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, name)| name)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -297,13 +273,5 @@ mod tests {
             let is_obeyed = flag.treatment == Treatment::Obeyed;
             assert_eq!(is_obeyed, flag.id != FlagId::Other, "{}", flag.name());
         }
-    }
-
-    #[test]
-    fn the_nearest_name_is_near() {
-        let names = ["--conf-file", "--conf", "--name"];
-        assert_eq!(nearest("--conf-fiel", names), Some("--conf-file"));
-        assert_eq!(nearest("--NAME", names), Some("--name"));
-        assert_eq!(nearest("--zzz", names), None);
     }
 }

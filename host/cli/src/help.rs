@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use flumen_agent::reference::component_help;
 
-use crate::flags::{FlagId, Treatment, VERBS, VerbRow, flags_of, nearest, verb_called};
+use crate::arguments::asked;
+use crate::flags::{FlagId, Treatment, VERBS, VerbRow, flags_of, verb_called};
 use crate::system_properties::PROPERTIES;
 
 /// The widest line, as in the help of a component.
@@ -47,8 +48,7 @@ pub(crate) fn topic(program: &str, name: &str) -> Result<String, String> {
     if texts.is_empty() {
         let components = catalogue.rows().iter().map(|row| row.name);
         let known = VERBS.iter().map(|row| row.name).chain(components);
-        let question =
-            nearest(name, known).map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        let question = asked(name, known);
         return Err(format!(
             "no command or component is called {name}{question}"
         ));
@@ -60,7 +60,7 @@ fn command_help(program: &str, row: &VerbRow) -> String {
     let line = format!("Usage: {program} {} {}", row.name, row.usage);
     let mut text = format!("{}\n\n{}.\n", line.trim_end(), capitalised(row.doc));
     if let Treatment::NotBuilt(remedy) = row.treatment {
-        let _ = writeln!(text, "It is not built: {remedy}.");
+        let _ = write!(text, "It is not built:\n{}.\n", capitalised(remedy));
         return text;
     }
     text.push_str("\nFlags:\n");
@@ -85,7 +85,8 @@ fn command_help(program: &str, row: &VerbRow) -> String {
         text.push_str(
             "\nSignals:\n  \
              SIGHUP    read the configuration again\n  \
-             SIGTERM   deliver what the channels hold, then end with exit code 0; SIGINT too\n  \
+             SIGTERM   deliver what the channels hold, then end with exit code 0\n  \
+             SIGINT    the same\n  \
              again     end at once, with exit code 143 (SIGTERM) or 130 (SIGINT)\n",
         );
     }
@@ -138,7 +139,7 @@ mod tests {
         let mut texts = vec![usage("flumen")];
         texts.extend(VERBS.iter().map(|row| topic("flumen", row.name).unwrap()));
         for line in texts.iter().flat_map(|text| text.lines()) {
-            assert!(line.chars().count() <= COLUMNS_MAX + 4, "{line}");
+            assert!(line.chars().count() <= COLUMNS_MAX, "{line}");
         }
     }
 

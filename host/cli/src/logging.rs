@@ -89,7 +89,9 @@ pub(crate) struct Record(Console);
 
 impl Write for Record {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        self.0.lock().write_record(record)?;
+        // Nobody reads the log any more, or its disk is full: the events flow on. An error would be
+        // reported on standard error too, and the failure of that is a panic.
+        let _ = self.0.lock().write_record(record);
         Ok(record.len())
     }
 
@@ -164,5 +166,23 @@ mod tests {
         let clear = "\r\x1b[2K";
         let expected = format!("{clear}50/s{clear}one\n50/s{clear}60/s{clear}two\n");
         assert_eq!(text(&screen), expected);
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_fails_nobody() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let console = Console {
+            screen: Arc::new(Mutex::new(Screen::new(Box::new(Gone)))),
+        };
+        assert_eq!(console.make_writer().write(b"one\n").unwrap(), 4);
+        console.show_progress(Some("50/s".to_owned()));
     }
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 use flumen_agent::DEFAULT_DRAIN_DEADLINE;
 use tracing::level_filters::LevelFilter;
 
-use crate::flags::{Treatment, nearest};
+use crate::arguments::asked;
+use crate::flags::Treatment;
 
 /// Flume's port for metrics.
 const MONITORING_PORT: u16 = 41414;
@@ -70,7 +71,6 @@ const fn refused(name: &'static str, doc: &'static str, remedy: &'static str) ->
 
 const TO_STANDARD_ERROR: &str = "the log goes to standard error";
 const NO_TLS: &str = "no component that is built uses TLS";
-const NEVER_PRINTED: &str = "secrets and bodies are never printed by components";
 const ONLY_HTTP: &str = "only the monitoring type http is built";
 
 /// All properties with a meaning, in the order of the usage.
@@ -89,8 +89,8 @@ pub(crate) static PROPERTIES: &[PropertyRow] = &[
     idle("flume.monitoring.pollFrequency", "Ganglia interval", ONLY_HTTP),
     idle("flume.monitoring.pollInterval", "Ganglia interval", ONLY_HTTP),
     idle("flume.monitoring.isGanglia3", "Ganglia version", ONLY_HTTP),
-    idle("org.apache.flume.log.printconfig", "permits Flume to print configurations", NEVER_PRINTED),
-    idle("org.apache.flume.log.rawdata", "permits Flume to print event bodies", NEVER_PRINTED),
+    idle("org.apache.flume.log.printconfig", "permits Flume to print configurations", "configurations are not printed"),
+    idle("org.apache.flume.log.rawdata", "permits Flume to print event bodies", "only the logger sink prints bodies, which is what it is for"),
     idle("flume.ssl.*", "TLS for all components", NO_TLS),
     idle("javax.net.ssl.*", "TLS for all components", NO_TLS),
     refused("propertiesImplementation", "a Java class that reads the configuration", "write ${env:NAME} in the configuration for environment variables"),
@@ -184,8 +184,7 @@ impl Reader<'_> {
                 },
                 None if name.starts_with("flume.") || name.starts_with("flumen.") => {
                     let known = PROPERTIES.iter().map(|row| row.name);
-                    let question = nearest(name, known)
-                        .map_or_else(String::new, |near| format!("; did you mean {near}?"));
+                    let question = asked(name, known);
                     self.warnings.push(format!(
                         "property {name} means nothing but to ${{sys:{name}}}{question}"
                     ));
@@ -383,6 +382,16 @@ mod tests {
         let settings = settings(&[(MONITORING_PORT_NAME, "5")]).unwrap();
         assert_eq!(settings.metrics, None);
         assert_eq!(settings.warnings.len(), 1);
+    }
+
+    #[test]
+    fn a_drain_lasts_a_day_at_most() {
+        for (value, deadline_ms) in [("0", 0), (" 1500 ", 1500), ("86400000", 86_400_000)] {
+            let settings = settings(&[(DRAIN_DEADLINE, value)]).unwrap();
+            let expected = Duration::from_millis(deadline_ms);
+            assert_eq!(settings.drain_deadline, expected, "{value}");
+        }
+        assert!(settings(&[(DRAIN_DEADLINE, "86400001")]).is_err());
     }
 
     #[test]

@@ -134,7 +134,7 @@ fn printable(text: &str) -> String {
 
 /// The candidate nearest to what was written, when at most a third of its letters differ. Names
 /// that differ in their digits alone (`c1`, `c2`) are meant to be different.
-pub(crate) fn nearest_name<'c>(
+pub fn nearest_name<'c>(
     written: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<String> {

@@ -18,7 +18,7 @@ use crate::flow::{Flow, wait_for_state};
 /// Less than the drain deadline of 8 s, more than a loaded machine needs for an end at once.
 const AT_ONCE: Duration = Duration::from_secs(4);
 /// Said when a stop has begun.
-const STOPPING: &str = "stopping";
+const STOPPING: &str = "the agent delivers what its channels hold";
 
 /// An agent whose sink cannot deliver, because its folder is missing, and whose channel holds
 /// `lines` acknowledged lines.

@@ -1,5 +1,7 @@
-//! Golden files: the examples of `conf/` in both dialects, and bad ones with the answers they get.
-//! `UPDATE_GOLDEN=1 cargo test -p flumen-config` writes them anew.
+//! Golden files: the examples of `conf/` in both dialects, and bad ones with the answers that they
+//! get from the small catalogue of these tests. The answers of the real catalogue stand beside the
+//! files, and are tested with the binary. `UPDATE_GOLDEN=1 cargo test -p flumen-config` writes them
+//! anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,11 @@ use crate::rows::catalogue;
 
 fn conf() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conf")
+}
+
+/// The answers that the files of `conf/bad` get here.
+fn answers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
 fn read(path: &Path) -> String {
@@ -61,7 +68,7 @@ fn bad_files_get_their_answers() {
             .map(|problem| format!("{problem}\n"))
             .collect();
         assert!(!answer.is_empty(), "{name} has nothing wrong");
-        golden(&path.with_file_name(format!("{name}.expected")), &answer);
+        golden(&answers().join(format!("{name}.expected")), &answer);
     }
 }
 
@@ -94,7 +101,7 @@ fn what_has_no_effect_is_left_out_and_the_plan_stays() {
     let checked = check_all(&properties, &catalogue());
     assert!(!checked.plans.is_empty() && !checked.problems.is_empty());
     let native = to_toml(&properties, &catalogue());
-    golden(&conf().join("bad/without-effect.conf.converted"), &native);
+    golden(&answers().join("without-effect.conf.converted"), &native);
     let back = check_all(&document("back.toml", &native), &catalogue());
     assert_eq!(checked.plans, back.plans, "{native}\n{:?}", back.problems);
 }

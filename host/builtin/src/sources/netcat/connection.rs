@@ -257,6 +257,10 @@ impl Connection {
                 error
             };
             self.refused(&error, batch.len().saturating_sub(error.accepted));
+            if error.accepted > 0 {
+                // The channels move: the next room comes as soon as this one did.
+                wait = RETRY_WAIT_MIN;
+            }
             batch = batch.slice(error.accepted..batch.len());
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RETRY_WAIT_MAX);
