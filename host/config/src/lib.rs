@@ -12,6 +12,8 @@
 //! * [`problem`]: one thing that is wrong, with its place and the nearest known name.
 
 pub mod check;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod convert;
 pub mod diff;
 pub mod document;

@@ -142,7 +142,7 @@ impl Running {
                 continue;
             };
             let Some(slots) = task.end(SINK_END_DEADLINE).await else {
-                warn!(group = ?key, "sink did not finish its batch in time and was cut off; the batch is delivered again");
+                warn!(group = %key, "sink did not finish its batch in time and was cut off; the batch is delivered again");
                 continue;
             };
             for slot in slots {
@@ -222,7 +222,7 @@ impl Running {
                 self.groups.insert(key, GroupTask::spawn(slots, processor));
             }
             // Made once before in the preparation, so this does not happen.
-            Err(fault) => error!(group = ?key, "sink group cannot start: {fault}"),
+            Err(fault) => error!(group = %key, "sink group cannot start: {fault}"),
         }
     }
 

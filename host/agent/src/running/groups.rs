@@ -1,6 +1,7 @@
 //! Sink groups of a plan, a sink without a group counting as a group of one.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use flumen_config::plan::{Component, Plan};
 use flumen_core::ComponentName;
@@ -12,6 +13,15 @@ pub(crate) enum GroupKey {
     Sink(ComponentName),
     /// A sink group.
     Group(ComponentName),
+}
+
+impl fmt::Display for GroupKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GroupKey::Sink(name) => write!(f, "sink {name}"),
+            GroupKey::Group(name) => write!(f, "sink group {name}"),
+        }
+    }
 }
 
 /// What one group's task serves.

@@ -193,7 +193,7 @@ impl Running {
     fn prepare_groups(&self, plan: &Plan, prepared: &mut Prepared) {
         for (key, spec) in groups_of(plan) {
             let made = build::sink_processor(spec.processor.as_ref(), &spec.sinks);
-            prepared.keep(format!("{key:?}"), made);
+            prepared.keep(key.to_string(), made);
         }
     }
 

@@ -291,7 +291,7 @@ impl SinkSlot {
         // Repeats are counted in the state, not printed each time.
         if failures.is_power_of_two() {
             warn!(
-                sink = %name, side = %fault.side(), failures, wait_ms = wait.as_millis(),
+                sink = %name, side = %fault.side(), failures, wait_ms = wait.as_millis() as u64,
                 "sink failed, its events stay in the channel: {fault}"
             );
         }

@@ -207,7 +207,7 @@ impl Run {
         // Repeats are counted in the state, not printed each time.
         if failures.is_power_of_two() {
             warn!(
-                source = %name, side = %fault.side(), failures, wait_ms = wait.as_millis(),
+                source = %name, side = %fault.side(), failures, wait_ms = wait.as_millis() as u64,
                 "source failed and is tried again: {fault}"
             );
         }

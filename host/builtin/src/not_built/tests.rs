@@ -215,10 +215,7 @@ fn each_type_of_flume_that_is_not_built_is_known_by_its_alias_and_by_its_class()
             Deserializer,
             "LINE AVRO org.apache.flume.sink.solr.morphline.BlobDeserializer$Builder",
         ),
-        (
-            ConfigFilter,
-            "external hadoop",
-        ),
+        (ConfigFilter, "external hadoop"),
         (
             HttpHandler,
             "org.apache.flume.source.http.JSONHandler \

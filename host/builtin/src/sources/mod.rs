@@ -33,6 +33,9 @@ pub fn rows() -> impl Iterator<Item = &'static ComponentRow> {
 pub fn build(row: &ComponentRow, settings: &Settings) -> Result<SourceInstance, Fault> {
     match TYPES.iter().find(|(own, _)| std::ptr::eq(*own, row)) {
         Some((_, constructor)) => constructor(settings),
-        None => Err(Fault::configuration(format!("no source type {:?} is built", row.name))),
+        None => Err(Fault::configuration(format!(
+            "no source type {:?} is built",
+            row.name
+        ))),
     }
 }

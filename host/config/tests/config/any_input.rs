@@ -1,6 +1,6 @@
 //! No input makes the configuration panic, and what converts keeps its plan.
 
-use flumen_config::{Dialect, Document, PlanDiff, check_all, decode, to_toml};
+use flumen_config::{Dialect, decode};
 use proptest::prelude::*;
 
 use crate::rows::catalogue;
@@ -8,25 +8,7 @@ use crate::{Environment, document};
 
 /// Everything that can be done with a text; nothing of it may panic.
 fn exercise(dialect: Dialect, text: &str) {
-    let document = Document::parse(dialect, "any", text).resolve(&Environment);
-    let checked = check_all(&document, &catalogue());
-    for problem in &checked.problems {
-        assert_eq!(problem.to_string().lines().count(), 1);
-    }
-    for plan in checked.plans.values() {
-        assert!(PlanDiff::between(plan, plan).is_empty());
-    }
-    let native = to_toml(&document, &catalogue());
-    let back = Document::parse(Dialect::Toml, "back", &native).resolve(&Environment);
-    let plans = check_all(&back, &catalogue());
-    for (agent, plan) in checked.plans {
-        assert_eq!(
-            Some(&plan),
-            plans.plans.get(&agent),
-            "{native}\n{:?}",
-            plans.problems
-        );
-    }
+    flumen_config::conformance::exercise(dialect, text, &Environment, &catalogue());
 }
 
 /// Parts of keys that are near enough to real ones to reach every branch.

@@ -326,7 +326,7 @@ impl Service<'_> {
                     }
                     Err(error) => {
                         tracing::warn!(
-                            source = %self.context.name, %error, wait_ms = wait.as_millis(),
+                            source = %self.context.name, %error, wait_ms = wait.as_millis() as u64,
                             "cannot accept connections; raise the limit of open files if that is what is missing"
                         );
                         paused_until = Some(Instant::now() + wait);
