@@ -52,6 +52,18 @@ fn look() -> Result<PathBuf> {
     Ok(binary)
 }
 
+/// Cargo's target folder, in which the running program lies.
+///
+/// # Errors
+/// When the program was not built by cargo.
+pub fn target_folder() -> Result<PathBuf> {
+    let running = env::current_exe().context("find the running program")?;
+    let target = profile_folder(&running)?.parent();
+    Ok(target
+        .context("the profile folder has no parent")?
+        .to_owned())
+}
+
 /// The folder such as `target/debug`. Programs lie in it, tests in its folder `deps`.
 fn profile_folder(running: &Path) -> Result<&Path> {
     let folder = running

@@ -182,6 +182,11 @@ impl NetcatSource {
         let predecessor = predecessor.and_then(|any| any.downcast::<Predecessor>().ok());
         let (bind, port) = (self.options.bind.as_str(), self.options.port);
         let Some(old) = predecessor else {
+            // Prepared before and not run: its socket holds the address.
+            if let Some(unused) = self.core.take() {
+                unused.close_if_left();
+            }
+            self.moved_to = None;
             let listener = bind::listen(&bind::resolve(bind, port).await?, bind, port)?;
             self.address = listener.local_addr().ok();
             self.core = Some(Core::new(listener)?);

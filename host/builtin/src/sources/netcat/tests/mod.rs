@@ -1,5 +1,6 @@
 //! Raw bytes to a real listener; only the channels are fake.
 
+mod conformance;
 mod handover;
 mod limits;
 mod protocol;
