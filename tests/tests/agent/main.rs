@@ -3,6 +3,12 @@
 //! Each module is about one promise to the operator. The harness, and the rule that nothing here
 //! sleeps in order to synchronise, are in the library of this package.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
+
 mod bad_input;
 mod command_line;
 mod failing;

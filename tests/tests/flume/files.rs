@@ -101,6 +101,17 @@ fn attributes(side: &Side, component: &str) -> Result<BTreeSet<String>> {
 /// Every attribute of Flume is there, and what does not depend on time has the same value.
 fn compare_counters(sides: &[Side; 2]) -> Result<()> {
     let [real, own] = sides;
+    let numbers = NUMBERS as u64;
+    for side in sides {
+        // Counted a moment after the bytes are in the file.
+        let drained = ("SINK.k3", "EventDrainSuccessCount");
+        let taken = ("CHANNEL.c3", "EventTakeSuccessCount");
+        for (component, attribute) in [drained, taken] {
+            side.agent
+                .wait_for_count(component, attribute, numbers, PATIENCE)
+                .context(side.name)?;
+        }
+    }
     for component in ["SOURCE.r3", "CHANNEL.c3", "SINK.k3"] {
         let expected = attributes(real, component).context(component)?;
         let found = attributes(own, component).context(component)?;

@@ -4,6 +4,12 @@
 //! Each test starts both, tells both the same, and compares what they answer, log and write. What
 //! flumen does otherwise on purpose is not compared here; the modules of the components name it.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
+
 mod files;
 mod interceptors;
 mod log;

@@ -6,9 +6,9 @@
 //! pass unchanged, as in Flume. Once there is an answer it is a constant column: nothing per event.
 //!
 //! * `useIP = true`: the first IPv4 address of the name, or else its first address.
-//! * `useIP = false`: the canonical name that `/etc/hosts` has for the machine's name (the first name
-//!   of its line), or else the name itself. Flume also asks the name server for the name of the
-//!   address; flumen does not.
+//! * `useIP = false`: the canonical name, that is, the first name that `/etc/hosts` has for the
+//!   address of the machine's name, or else the name itself. Flume also asks the name server for the
+//!   name of the address; flumen does not.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -179,16 +179,24 @@ fn own_canonical_name(host: &str) -> Result<String, String> {
     Ok(canonical_name(&hosts, host).unwrap_or(host).to_owned())
 }
 
-/// The first name of the first line of a hosts file that lists the host.
+/// The name that a hosts file has for the host's address: the first name of the first line with
+/// that address, as the system's look-up of an address reads the file.
 fn canonical_name<'a>(hosts: &'a str, host: &str) -> Option<&'a str> {
-    hosts.lines().find_map(|line| {
-        let line = line.split('#').next().unwrap_or(line);
-        let mut names = line.split_whitespace().skip(1).peekable();
-        let canonical = *names.peek()?;
-        names
-            .any(|name| name.eq_ignore_ascii_case(host))
-            .then_some(canonical)
-    })
+    let lines = || hosts.lines().filter_map(hosts_line);
+    let addresses: Vec<IpAddr> = lines()
+        .filter(|(_, names)| names.iter().any(|name| name.eq_ignore_ascii_case(host)))
+        .map(|(address, _)| address)
+        .collect();
+    let own = preferred(&addresses)?;
+    let (_, names) = lines().find(|(address, _)| *address == own)?;
+    names.first().copied()
+}
+
+/// An address and its names.
+fn hosts_line(line: &str) -> Option<(IpAddr, Vec<&str>)> {
+    let mut words = line.split('#').next()?.split_whitespace();
+    let address = words.next()?.parse().ok()?;
+    Some((address, words.collect()))
 }
 
 #[cfg(test)]
@@ -290,5 +298,7 @@ mod tests {
         assert_eq!(canonical_name(hosts, "db"), Some("db"));
         assert_eq!(canonical_name(hosts, "us"), None);
         assert_eq!(canonical_name("", "web1"), None);
+        let shared = "::1 six vm\nnonsense vm\n127.0.0.1 localhost\n127.0.0.1 vm\n";
+        assert_eq!(canonical_name(shared, "vm"), Some("localhost"));
     }
 }
