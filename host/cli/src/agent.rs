@@ -67,6 +67,11 @@ pub(crate) fn run(program: &str, arguments: AgentArguments) -> ExitCode {
     logging::start(&settings, &console);
     tell_remarks(&arguments, &settings);
     let configuration = Configuration::of(&arguments);
+    // Before the first look at the files, so that no change in between is missed.
+    let watcher = arguments
+        .is_watching
+        .then(|| configuration.watcher())
+        .flatten();
     let Some(plan) = load(&configuration) else {
         return ExitCode::FAILURE;
     };
@@ -81,9 +86,8 @@ pub(crate) fn run(program: &str, arguments: AgentArguments) -> ExitCode {
         configuration,
         settings,
         console,
-        is_watching: arguments.is_watching,
     };
-    let code = runtime.block_on(session.run(plan));
+    let code = runtime.block_on(session.run(plan, watcher));
     // Whatever had to end has ended by now; what is left would only be waited for.
     runtime.shutdown_background();
     code
@@ -126,6 +130,13 @@ impl Configuration {
             agent: arguments.name.clone(),
             system_properties: arguments.properties.clone(),
         })
+    }
+
+    fn watcher(&self) -> Option<ConfigWatcher> {
+        match self {
+            Configuration::Files(files) => Some(ConfigWatcher::new(&files.paths)),
+            Configuration::Example => None,
+        }
     }
 
     fn check(&self) -> Result<Checked, LoadError> {
@@ -229,12 +240,11 @@ struct Session {
     configuration: Configuration,
     settings: AgentSettings,
     console: Console,
-    is_watching: bool,
 }
 
 impl Session {
-    async fn run(self, plan: Plan) -> ExitCode {
-        match self.run_or_tell(plan).await {
+    async fn run(self, plan: Plan, watcher: Option<ConfigWatcher>) -> ExitCode {
+        match self.run_or_tell(plan, watcher).await {
             Ok(code) => code,
             Err(what) => {
                 error!("the agent does not start: {what}");
@@ -243,12 +253,14 @@ impl Session {
         }
     }
 
-    async fn run_or_tell(self, plan: Plan) -> Result<ExitCode, String> {
+    async fn run_or_tell(
+        self,
+        plan: Plan,
+        watcher: Option<ConfigWatcher>,
+    ) -> Result<ExitCode, String> {
         let no_signals = |error| format!("signals cannot be received: {error}");
         let mut ends = EndSignals::listen().map_err(no_signals)?;
         let hangup = ReloadSignal::listen().map_err(no_signals)?;
-        // Before the agent looks at anything, so that no change in between is missed.
-        let watcher = self.watcher();
         let listener = match self.settings.metrics {
             Some(address) => Some(MetricsListener::bind(address).await),
             None => None,
@@ -274,15 +286,6 @@ impl Session {
             self.console.show_progress(None);
         }
         Ok(self.drain(&handle, signal, &mut ends).await)
-    }
-
-    fn watcher(&self) -> Option<ConfigWatcher> {
-        match &self.configuration {
-            Configuration::Files(files) if self.is_watching => {
-                Some(ConfigWatcher::new(&files.paths))
-            }
-            _ => None,
-        }
     }
 
     fn is_showing_progress(&self) -> bool {

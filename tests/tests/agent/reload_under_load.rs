@@ -41,6 +41,8 @@ const PACE: Duration = Duration::from_millis(2);
 const SECOND_LINES: u64 = 20;
 /// Folders that the sinks move between.
 const FOLDERS: u64 = 3;
+/// Makes a sink slower than its channel is filled, so that a channel that is removed holds events.
+const SLOW: &str = "sink.batchSize = 1";
 /// The environment variable that repeats a schedule.
 const SEED_VARIABLE: &str = "FLUMEN_TEST_SEED";
 
@@ -101,6 +103,7 @@ struct Setup {
     folder: u64,
     prefix: &'static str,
     interval_seconds: u64,
+    batch: u64,
     competitor: bool,
     selection: Selection,
     route: &'static str,
@@ -126,6 +129,7 @@ impl Setup {
             folder: 0,
             prefix: "one-",
             interval_seconds: 0,
+            batch: 50,
             competitor: false,
             selection: Selection::Replicating,
             route: "x",
@@ -156,7 +160,10 @@ impl Setup {
             0 => self.folder = random.below(FOLDERS),
             1 => self.prefix = random.one_of(&["one-", "uno-", "eins-"]),
             2 => self.interval_seconds = random.one_of(&[0, 1, 30]),
-            3 => self.competitor = !self.competitor,
+            3 => {
+                self.competitor = !self.competitor;
+                self.batch = random.one_of(&[1, 50]);
+            }
             4 => {
                 let mut channel = || random.one_of(&["c1", "c2"]);
                 let mapping = [channel(), channel(), channel()];
@@ -212,7 +219,7 @@ impl Setup {
                 &format!("type = netcat\nbind = 127.0.0.1\nchannels = c8\n{lines}"),
             );
             text.channel("c8", "");
-            text.files("k8", "c8", rig, second.folder, "second-", "");
+            text.files("k8", "c8", rig, second.folder, "second-", SLOW);
         }
         if let Some(total) = self.numbers {
             text.source(
@@ -277,19 +284,21 @@ impl Setup {
             "capacity = {}\ntransactionCapacity = {}",
             self.capacity, self.transaction
         );
-        let interval = format!("sink.rollInterval = {}", self.interval_seconds);
+        let first = format!(
+            "sink.rollInterval = {}\nsink.batchSize = {}",
+            self.interval_seconds, self.batch
+        );
         text.channel("c1", &limits);
-        text.files("k1", "c1", rig, self.folder, self.prefix, &interval);
+        text.files("k1", "c1", rig, self.folder, self.prefix, &first);
         if self.competitor {
-            text.files("k2", "c1", rig, self.folder, "two-", "");
+            text.files("k2", "c1", rig, self.folder, "two-", "sink.batchSize = 50");
         }
         if self.uses_second_channel() {
             text.channel("c2", "");
-            text.files("k3", "c2", rig, 0, "many-", "");
+            text.files("k3", "c2", rig, 0, "many-", SLOW);
         }
-        match self.copied {
-            Some(copied) => text.channel_with_sink(rig, copied.sink),
-            None => {}
+        if let Some(copied) = self.copied {
+            text.copy(rig, copied.sink);
         }
     }
 }
@@ -331,17 +340,17 @@ impl Text {
     ) {
         let folder = rig.folder.join(folder.to_string());
         let lines = format!(
-            "type = file_roll\nchannel = {channel}\nsink.directory = {}\nsink.batchSize = 50\n\
+            "type = file_roll\nchannel = {channel}\nsink.directory = {}\n\
              sink.pathManager.prefix = {prefix}\n{more}",
             folder.display()
         );
         self.sink(name, &lines);
     }
 
-    fn channel_with_sink(&mut self, rig: &Rig, sink: &str) {
+    fn copy(&mut self, rig: &Rig, sink: &str) {
         self.channel("c3", "");
         if sink == "file_roll" {
-            self.files("k4", "c3", rig, 0, "copy-", "");
+            self.files("k4", "c3", rig, 0, "copy-", "sink.batchSize = 50");
         } else {
             self.sink("k4", &format!("type = {sink}\nchannel = c3"));
         }

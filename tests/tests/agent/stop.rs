@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use flumen_tests::agent::{Agent, AgentBuilder};
-use flumen_tests::client::Client;
 use flumen_tests::lines::LineCheck;
 use flumen_tests::ports;
-use flumen_tests::sender::NumberedSender;
+use flumen_tests::sender::{NumberedSender, read_acknowledgement};
 use flumen_tests::wait::PATIENCE;
 use rustix::process::Signal;
 
@@ -76,28 +76,20 @@ fn lines_on_their_way_are_delivered_or_not_acknowledged() -> Result<()> {
     let flow = Flow::to_files(ports::free_port()?, folder.path());
     let mut agent = AgentBuilder::new(flow.text()).start()?;
     agent.wait_until_listening(flow.port, PATIENCE)?;
-    let sender = NumberedSender::connect(flow.port, 0)?;
-    let mut answers = Client::connect(flow.port)?;
-    let mut writing = sender.stream().try_clone()?;
+    let mut sender = NumberedSender::connect(flow.port, 0)?;
+    let mut answers = sender.stream().try_clone()?;
     let lines = 20_000;
-    let writer = std::thread::spawn(move || {
-        let mut sender = sender;
-        // The agent may close before it has taken all.
-        let _ = sender.send(lines);
-    });
+    // The agent may close before it has taken all.
+    let sending = thread::spawn(move || sender.send(lines));
     let mut acknowledged = 0;
-    let mut answered = 0;
-    while flumen_tests::sender::read_acknowledgement(&mut writing).is_ok() {
+    while read_acknowledgement(&mut answers).is_ok() {
         acknowledged += 1;
         if acknowledged == 1000 {
             agent.terminate()?;
-            answered = acknowledged;
         }
     }
-    writer.join().unwrap();
-    assert_eq!(answered, 1000);
+    let _ = sending.join().unwrap();
     assert_eq!(agent.wait_exit(PATIENCE)?.code(), Some(0));
-    assert!(answers.rest()?.is_empty());
     let mut check = LineCheck::new().expect_lane(0, lines);
     check.folder(folder.path())?;
     let verdict = check.finish();

@@ -5,11 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 
-use super::rooms::{packages, text};
+use super::rooms::{ask_cargo, packages, text};
 use super::{Violation, assert_none, tree};
 
 /// The one place that crates may come from. A member of the workspace has no source.
@@ -108,22 +107,6 @@ fn duplicates(packages: &[Locked], allowed: &[&str]) -> Vec<Violation> {
     violations
 }
 
-/// The packages that this platform builds, with their licences. Needs no network once they are
-/// fetched, which the build of this test has done.
-fn metadata_of_all() -> Value {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["metadata", "--format-version", "1", "--offline", "--locked"]);
-    command.args(["--filter-platform", "host-tuple"]);
-    let output = command.current_dir(tree::root()).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 fn licences(metadata: &Value) -> Vec<Violation> {
     let nodes = metadata
         .pointer("/resolve/nodes")
@@ -202,7 +185,9 @@ fn every_crate_comes_from_the_registry_and_once() {
 
 #[test]
 fn every_licence_is_allowed() {
-    let metadata = metadata_of_all();
+    // The packages that this platform builds. They need no network once they are fetched, which
+    // the build of this test has done.
+    let metadata = ask_cargo(&["--locked", "--filter-platform", "host-tuple"]);
     let tokio = packages(&metadata).any(|package| text(package, "name") == "tokio");
     assert!(tokio, "cargo told of no foreign crate");
     assert_none(licences(&metadata));
