@@ -97,6 +97,7 @@ impl Roller {
 
     /// Writes the events to the current file: all of them, or none when it fails.
     pub(super) fn write(&mut self, events: &[EventBatch]) -> Result<(), Fault> {
+        self.leave_if_deleted();
         if self.current.is_none() {
             self.open()?;
         }
@@ -116,6 +117,16 @@ impl Roller {
         let (appending, _) = output.into_parts();
         current.last_write_bytes = appending.written_bytes;
         written.map_err(|error| self.write_failed(error))
+    }
+
+    /// Lets go of a file that somebody deleted, so that no event is written to where nobody finds
+    /// it. One question to the system per batch.
+    fn leave_if_deleted(&mut self) {
+        if let Some(deleted) = self.current.take_if(|current| current.file.is_deleted()) {
+            self.counters.connection_failed.add(1);
+            let path = deleted.path.display();
+            tracing::error!(%path, "the file was deleted while it was written to; what it held is gone, and a new one is begun");
+        }
     }
 
     fn write_failed(&mut self, error: io::Error) -> Fault {

@@ -38,6 +38,9 @@ pub(super) trait RollFile: Send + Sync {
     /// # Errors
     /// The system's; it is then unknown what survives.
     fn sync(&self) -> io::Result<()>;
+
+    /// Whether somebody deleted the file: what is written to it then is gone when it is closed.
+    fn is_deleted(&self) -> bool;
 }
 
 /// The file system of the machine.
@@ -72,5 +75,17 @@ impl RollFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_all()
+    }
+
+    #[cfg(unix)]
+    fn is_deleted(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        self.metadata().is_ok_and(|found| found.nlink() == 0)
+    }
+
+    /// Other systems do not let an open file be deleted.
+    #[cfg(not(unix))]
+    fn is_deleted(&self) -> bool {
+        false
     }
 }

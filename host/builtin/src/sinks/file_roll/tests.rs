@@ -145,6 +145,10 @@ impl FileStore for BadDisk {
 }
 
 impl RollFile for BadFile {
+    fn is_deleted(&self) -> bool {
+        self.file.is_deleted()
+    }
+
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         self.disk.appends.fetch_add(1, Ordering::SeqCst);
         let room = self.disk.room_bytes.load(Ordering::SeqCst);
@@ -539,4 +543,27 @@ async fn lines_in_one_buffer_are_one_write() {
     sink.deliver(&small).await.expect("delivers");
     assert_eq!(disk.appends.load(Ordering::SeqCst), 2);
     assert!(contents(directory.path()).ends_with(b"x\na\nb\nc\nd\ne\n"));
+}
+
+#[tokio::test]
+async fn nothing_is_written_to_a_file_that_was_deleted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut sink = sink_in(directory.path(), &[("sink.rollInterval", "0")]);
+    sink.start(context()).await.expect("starts");
+    deliver(&mut sink, "a\n").await.expect("delivers");
+    let first = names(directory.path());
+    fs::remove_file(directory.path().join(&first[0])).expect("deleted");
+    deliver(&mut sink, "b\n").await.expect("delivers");
+    assert_eq!(contents(directory.path()), b"b\n");
+    assert_ne!(names(directory.path()), first);
+
+    // With the directory gone too, events stay where they are until it is back.
+    fs::remove_dir_all(directory.path()).expect("deleted");
+    let fault = deliver(&mut sink, "c\n").await.expect_err("no directory");
+    assert_eq!(fault.kind(), FaultKind::Transient);
+    assert!(fault.to_string().contains("sink.directory"), "{fault}");
+    fs::create_dir(directory.path()).expect("created");
+    deliver(&mut sink, "c\n").await.expect("delivers");
+    sink.stop().await.expect("closes");
+    assert_eq!(contents(directory.path()), b"c\n");
 }
