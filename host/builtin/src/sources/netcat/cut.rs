@@ -14,10 +14,6 @@ const LINE_FEED: u8 = b'\n';
 /// that comes in many small pieces from being copied with each.
 const REST_COPIED_BYTES_MAX: usize = BUFFER_BYTES / 16;
 
-/// A buffer with fewer bytes of lines than this is not given away: the lines are copied out, so
-/// that a short line never holds a whole buffer in a channel.
-const BUFFER_GIVEN_BYTES_MIN: usize = BUFFER_BYTES / 8;
-
 // One buffer never holds more lines than a batch may, not even when all bytes are line feeds.
 const _: () = assert!(BUFFER_BYTES <= limits::BATCH_EVENTS_MAX);
 
@@ -40,7 +36,7 @@ impl Chunk {
     /// The bytes of a range that lies within, without a copy where that pays.
     fn into_shared(self, from: usize, to: usize) -> Bytes {
         match self {
-            Chunk::Pooled(buffer, _) if to - from < BUFFER_GIVEN_BYTES_MIN => {
+            Chunk::Pooled(buffer, _) if !buffer.is_worth_giving(to - from) => {
                 Bytes::copy_from_slice(buffer.get(from..to).unwrap_or_default())
             }
             Chunk::Pooled(buffer, _) => Bytes::from_owner(buffer).slice(from..to),
