@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use flumen_core::option::{Catalogue, ValueKind};
 use flumen_core::{AgentName, Place};
 
-use crate::document::{Dialect, Document, Entry};
-use crate::group;
+use crate::document::{Dialect, Document, Entry, parts_words};
+use crate::group::{self, Group};
 use crate::plan::Plan;
 use crate::problem::{Problem, Severity, arrange, nearest_name, quoted};
 
@@ -58,10 +58,16 @@ pub fn check(document: &Document, agent: Option<&str>, catalogue: &Catalogue) ->
             problems,
         };
     };
+    // An agent of which nothing could be read is not among the agents, and its problems still are
+    // its own. Where no agent is named, they tell that there is another one.
     let is_of_another = |problem: &Problem| {
-        problem.key.split_once('.').is_some_and(|(owner, _)| {
-            owner != chosen.as_str() && agents.iter().any(|agent| agent.as_str() == owner)
-        })
+        let mut parts = problem.key.splitn(3, '.');
+        let (Some(owner), Some(word)) = (parts.next(), parts.next()) else {
+            return false;
+        };
+        let is_agent = agents.iter().any(|agent| agent.as_str() == owner)
+            || agent.is_some() && Group::of_word(word).is_some();
+        is_agent && owner != chosen.as_str()
     };
     problems.extend(
         document
@@ -251,6 +257,10 @@ impl<'d> Checker<'d> {
                 entry,
                 "what follows # is ignored here; a comment has a line of its own",
             );
+        }
+        if let Some(name) = names.iter().find(|name| name.contains(parts_words)) {
+            let what = format!("{} is not a name: there is white space in it", quoted(name));
+            self.error(&entry.place, &entry.key, what);
         }
         let mut seen = BTreeSet::new();
         names.retain(|name| seen.insert(name.clone()));

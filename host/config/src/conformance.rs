@@ -7,8 +7,10 @@ use crate::{Dialect, Document, Lookups, PlanDiff, check_all, to_toml};
 /// Reads, checks and converts a text.
 ///
 /// # Panics
-/// When a problem takes more than one line, a plan differs from itself, or the converted text does
-/// not give equal plans; and, as a defect, when anything on the way panics.
+/// When a problem takes more than one line, a plan differs from itself, or an agent that has a plan
+/// does not have an equal one in the converted text. Of an agent with errors nothing is asked,
+/// except that its native text does not take the plan of another one away. As a defect, when
+/// anything on the way panics.
 pub fn exercise(dialect: Dialect, text: &str, lookups: &dyn Lookups, catalogue: &Catalogue) {
     let document = Document::parse(dialect, "any", text).resolve(lookups);
     let checked = check_all(&document, catalogue);

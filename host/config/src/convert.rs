@@ -1,258 +1,176 @@
 //! The native TOML of a document.
 //!
-//! Guarantees: several agents and the order of the file are kept, references stay references, and
-//! the text read back gives equal plans, with the same [`crate::Lookups`]. What `check` calls
+//! Guarantees: several agents and the order of the file are kept, and each agent that has a plan
+//! has an equal one when the text is read back with the same [`crate::Lookups`]. What `check` calls
 //! without effect (an unknown option, a component that is not listed, an empty value) would be an
-//! error in TOML, so it stands in a comment at the end. Comments of the original are not kept.
+//! error in TOML, so it stands in a comment at the end. References stay references; only a value
+//! that refers to a key that is left out, or whose text TOML says differently, is written as it was
+//! resolved. Comments of the original are not kept.
+
+mod layout;
+mod references;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
+use flumen_core::AgentName;
 use flumen_core::option::{Catalogue, ValueKind};
 
 use crate::check::{Checker, stray_keys};
-use crate::document::{Document, Entry, EntryValue};
-use crate::group::Group;
-use crate::substitute::names_in;
+use crate::document::{Document, Entry, EntryValue, words_of};
+use crate::substitute::escaped;
+use layout::Layout;
+use references::References;
+
+/// The most parts of a key that are tables within each other; a longer key is one name in quotes,
+/// since TOML readers bound how deep tables nest (80 levels here).
+const KEY_TABLES_MAX: usize = 16;
 
 /// Writes a resolved document as TOML. The rows of the catalogue tell which values are numbers,
 /// switches and lists; what no row knows is written as text. A document with errors is converted
 /// as far as it goes, errors included: only [`crate::check()`] tells them.
 pub fn to_toml(document: &Document, catalogue: &Catalogue) -> String {
     let agents = document.agents();
-    let mut kinds = HashMap::new();
-    let mut shortened = HashMap::new();
-    let mut left_out = stray_keys(document, &agents).keys;
+    let facts = Facts::new(document, &agents, catalogue);
+    let mut layout = Layout::default();
     for agent in &agents {
-        let mut checker = Checker::new(document, catalogue, agent);
-        checker.plan();
-        kinds.extend(checker.known);
-        shortened.extend(checker.shortened);
-        left_out.extend(checker.ignored);
+        layout.agent(&facts, agent.as_str());
     }
-    let mut writer = Writer {
-        document,
-        kinds,
-        shortened,
-        left_out,
-        written: BTreeSet::new(),
-        text: String::new(),
+    let references = References::new(&facts, &agents, &layout);
+    let writer = Writer {
+        facts: &facts,
+        layout: &layout,
+        references: &references,
+        agents: &agents,
     };
-    for agent in &agents {
-        writer.agent(agent.as_str());
-    }
-    let tables = std::mem::take(&mut writer.text);
-    writer.variables();
-    let variables = std::mem::take(&mut writer.text);
-    writer.remainder();
-    let sections = [variables, tables, writer.text];
-    sections
-        .iter()
-        .filter(|section| !section.is_empty())
-        .cloned()
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-struct Writer<'d> {
-    document: &'d Document,
-    kinds: HashMap<&'d str, ValueKind>,
-    /// What a list is taken for where that is not its whole value.
-    shortened: HashMap<&'d str, Vec<String>>,
-    left_out: BTreeSet<&'d str>,
-    /// The keys that have found their place.
-    written: BTreeSet<&'d str>,
-    text: String,
-}
-
-impl<'d> Writer<'d> {
-    fn agent(&mut self, agent: &str) {
-        let mut groups: Vec<Group> = Vec::new();
-        for entry in self.document.entries() {
-            let mut parts = entry.key.splitn(3, '.');
-            if parts.next() == Some(agent)
-                && let Some(group) = parts.next().and_then(Group::of_word)
-                && !groups.contains(&group)
-            {
-                groups.push(group);
-            }
-        }
-        for group in groups {
-            let key = format!("{agent}.{}", group.word());
-            for name in self.take_list(&key) {
-                self.component(group, &[agent, group.word(), &name]);
-            }
-        }
-    }
-
-    /// The words of a list whose members are written as tables.
-    fn take_list(&mut self, key: &str) -> Vec<String> {
-        let Some(entry) = self.document.get(key) else {
-            return Vec::new();
-        };
-        self.written.insert(&entry.key);
-        let mut seen = BTreeSet::new();
-        let mut words = match self.shortened.get(key) {
-            Some(names) => names.clone(),
-            None => entry.value.words(),
-        };
-        words.retain(|word| seen.insert(word.clone()));
-        words
-    }
-
-    fn component(&mut self, group: Group, path: &[&str]) {
-        let key = path.join(".");
-        let options = self.take_below(&key);
-        let (chained, options) = split_below(options, "interceptors", group == Group::Sources);
-        let (selector, options) = split_below(options, "selector", group == Group::Sources);
-        let (processor, options) = split_below(options, "processor", group == Group::SinkGroups);
-        self.header("[", path, "]");
-        self.options(&options);
-        if group == Group::Sources {
-            for name in self.take_list(&format!("{key}.interceptors")) {
-                let mine = format!("{name}.");
-                let own: Vec<Keyed<'d>> = chained
-                    .iter()
-                    .filter_map(|(below, entry)| Some((below.strip_prefix(&mine)?, *entry)))
-                    .collect();
-                self.header("[[", &[path, &["interceptors"]].concat(), "]]");
-                let _ = writeln!(self.text, "name = {}", string(&name));
-                self.options(&own);
-            }
-        }
-        for (word, below) in [("selector", selector), ("processor", processor)] {
-            if !below.is_empty() {
-                self.header("[", &[path, &[word]].concat(), "]");
-                self.options(&below);
-            }
-        }
-    }
-
-    /// What stands below a key and has an effect.
-    fn take_below(&mut self, key: &str) -> Vec<Keyed<'d>> {
-        let document = self.document;
-        let mut options = Vec::new();
-        for entry in document.entries() {
-            let below = entry
-                .key
-                .strip_prefix(key)
-                .and_then(|rest| rest.strip_prefix('.'));
-            let Some(below) = below.filter(|_| !self.left_out.contains(entry.key.as_str())) else {
-                continue;
-            };
-            // In TOML these are tables, so that a value of the same name has no place.
-            if matches!(below, "interceptors" | "selector" | "processor") {
-                continue;
-            }
-            self.written.insert(&entry.key);
-            options.push((below, entry));
-        }
-        options
-    }
-
-    fn header(&mut self, open: &str, path: &[&str], close: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-        let _ = writeln!(
-            self.text,
-            "{open}{}{close}",
-            path_text(path.iter().copied())
-        );
-    }
-
-    fn options(&mut self, options: &[Keyed<'d>]) {
-        let (types, others): (Vec<_>, Vec<_>) = options.iter().partition(|(key, _)| *key == "type");
-        let names: BTreeSet<&str> = options.iter().map(|(key, _)| *key).collect();
-        for (key, entry) in types.into_iter().chain(others) {
-            let value = self.value(entry);
-            let _ = writeln!(self.text, "{} = {value}", option_key(key, &names));
-        }
-    }
-
-    /// Keys that belong to no component and that values refer to.
-    fn variables(&mut self) {
-        let document = self.document;
-        let variables: Vec<Keyed<'d>> = document
-            .entries()
-            .iter()
-            .filter(|entry| document.referenced.contains(&entry.key))
-            .filter(|entry| !self.written.contains(entry.key.as_str()))
-            .filter(|entry| !self.left_out.contains(entry.key.as_str()))
-            .map(|entry| (entry.key.as_str(), entry))
-            .collect();
-        self.written.extend(variables.iter().map(|(key, _)| *key));
-        self.options(&variables);
-    }
-
-    /// Keys without effect, as comments.
-    fn remainder(&mut self) {
-        let document = self.document;
-        let mut is_first = true;
-        for entry in document
-            .entries()
-            .iter()
-            .filter(|entry| !self.written.contains(entry.key.as_str()))
-        {
-            if std::mem::take(&mut is_first) {
-                self.text
-                    .push_str("# Left out, because it has no effect (flumen check says why):\n");
-            }
-            let value = format!("{:?}", entry.written.text());
-            let _ = writeln!(self.text, "# {} = {value}", entry.key.escape_debug());
-        }
-    }
-
-    fn value(&self, entry: &Entry) -> String {
-        let kind = self.kinds.get(entry.key.as_str()).copied();
-        if let Some(names) = self.shortened.get(entry.key.as_str()) {
-            return typed(&names.join(" ").replace("${", "$${"), kind);
-        }
-        match &entry.written {
-            EntryValue::List(words) => list(
-                words
-                    .iter()
-                    .map(|word| self.reference_or_value(word, entry)),
-            ),
-            EntryValue::Text(text) if text.contains("${") => {
-                string(&self.reference_or_value(text, entry))
-            }
-            EntryValue::Text(text) => typed(text, kind),
-        }
-    }
-
-    /// The text as it was written, unless it refers to a key that is left out.
-    fn reference_or_value(&self, written: &str, entry: &Entry) -> String {
-        let loses = |name: &String| self.left_out.contains(name.as_str());
-        if names_in(written).iter().any(loses) {
-            return entry.value.text().replace("${", "$${");
-        }
-        written.to_owned()
-    }
+    let mut sections = vec![writer.variables()];
+    sections.extend(layout.tables.iter().map(|table| writer.table(table)));
+    sections.push(writer.remainder());
+    sections.retain(|section| !section.is_empty());
+    sections.join("\n")
 }
 
 /// A key relative to its table, and its entry.
 type Keyed<'d> = (&'d str, &'d Entry);
 
-/// Parts options into those below a word, the word removed, and the others.
-fn split_below<'d>(
-    options: Vec<Keyed<'d>>,
-    word: &str,
-    applies: bool,
-) -> (Vec<Keyed<'d>>, Vec<Keyed<'d>>) {
-    let mut inside = Vec::new();
-    let mut outside = Vec::new();
-    for (key, entry) in options {
-        match key
-            .strip_prefix(word)
-            .and_then(|rest| rest.strip_prefix('.'))
-            .filter(|_| applies)
-        {
-            Some(below) => inside.push((below, entry)),
-            None => outside.push((key, entry)),
+/// What the check knows of the keys.
+struct Facts<'d> {
+    document: &'d Document,
+    kinds: HashMap<&'d str, ValueKind>,
+    /// What a list is taken for where that is not its whole value.
+    shortened: HashMap<&'d str, Vec<String>>,
+    /// The keys without effect.
+    left_out: BTreeSet<&'d str>,
+}
+
+impl<'d> Facts<'d> {
+    fn new(document: &'d Document, agents: &'d [AgentName], catalogue: &'d Catalogue) -> Self {
+        let mut facts = Self {
+            document,
+            kinds: HashMap::new(),
+            shortened: HashMap::new(),
+            left_out: stray_keys(document, agents).keys,
+        };
+        for agent in agents {
+            let mut checker = Checker::new(document, catalogue, agent);
+            checker.plan();
+            facts.kinds.extend(checker.known);
+            facts.shortened.extend(checker.shortened);
+            facts.left_out.extend(checker.ignored);
+        }
+        facts
+    }
+}
+
+struct Writer<'w, 'd> {
+    facts: &'w Facts<'d>,
+    layout: &'w Layout<'d>,
+    references: &'w References<'d>,
+    agents: &'w [AgentName],
+}
+
+impl<'d> Writer<'_, 'd> {
+    fn table(&self, table: &layout::Table<'d>) -> String {
+        let mut text = format!("{}\n", table.header);
+        if let Some(name) = &table.name {
+            let _ = writeln!(text, "name = {}", string(name));
+        }
+        let (types, others): (Vec<_>, Vec<_>) =
+            table.options.iter().partition(|(key, _)| *key == "type");
+        let names: BTreeSet<&str> = table.options.iter().map(|(key, _)| *key).collect();
+        for (key, entry) in types.into_iter().chain(others) {
+            let _ = writeln!(text, "{} = {}", option_key(key, &names), self.value(entry));
+        }
+        text
+    }
+
+    /// Keys that belong to no component and that values refer to.
+    fn variables(&self) -> String {
+        let names = &self.references.variables;
+        let mut text = String::new();
+        for entry in self.facts.document.entries() {
+            let key = entry.key.as_str();
+            if !names.contains(key) {
+                continue;
+            }
+            let owner = key.split('.').next().unwrap_or(key);
+            let is_of_agent = self.agents.iter().any(|agent| agent.as_str() == owner);
+            let has_names = key.split('.').all(|part| {
+                !part.is_empty() && !part.contains(|letter: char| letter.is_whitespace())
+            });
+            let key = if is_of_agent || !has_names {
+                path_text(&[key])
+            } else {
+                option_key(key, names)
+            };
+            let _ = writeln!(text, "{key} = {}", self.value(entry));
+        }
+        text
+    }
+
+    /// Keys that stand nowhere else, as comments.
+    fn remainder(&self) -> String {
+        let mut text = String::new();
+        for entry in self.facts.document.entries() {
+            let key = entry.key.as_str();
+            if self.layout.options.contains(key)
+                || self.layout.lists.contains_key(key)
+                || self.references.variables.contains(key)
+            {
+                continue;
+            }
+            if text.is_empty() {
+                text.push_str("# Left out, because it has no effect (flumen check says why):\n");
+            }
+            let value = format!("{:?}", entry.written.text());
+            let _ = writeln!(text, "# {} = {value}", key.escape_debug());
+        }
+        text
+    }
+
+    fn value(&self, entry: &Entry) -> String {
+        let key = entry.key.as_str();
+        let kind = self.facts.kinds.get(key).copied();
+        if let Some(names) = self.facts.shortened.get(key) {
+            return typed(&escaped(&names.join(" ")), kind);
+        }
+        let (value, is_kept) = match self.references.are_kept(self.facts, entry) {
+            true => (&entry.written, true),
+            false => (&entry.value, false),
+        };
+        let written = |text: &String| match is_kept {
+            true => text.clone(),
+            false => escaped(text),
+        };
+        match value {
+            EntryValue::List(words) => list(words.iter().map(written)),
+            EntryValue::Text(text) => {
+                let is_referenced = self.facts.document.referenced.contains(key);
+                let is_plain = is_referenced && !is_canonical(text, kind);
+                typed(&written(text), kind.filter(|_| !is_plain))
+            }
         }
     }
-    (inside, outside)
 }
 
 /// The key of an option: dotted, or in quotes as a whole where a part of it has a value of its own
@@ -261,30 +179,58 @@ fn option_key(key: &str, names: &BTreeSet<&str>) -> String {
     let has_value = key
         .match_indices('.')
         .any(|(at, _)| key.get(..at).is_some_and(|part| names.contains(part)));
-    if has_value {
-        return path_text([key]);
+    let parts: Vec<&str> = key.split('.').collect();
+    if has_value || parts.len() > KEY_TABLES_MAX {
+        return path_text(&[key]);
     }
-    path_text(key.split('.'))
+    path_text(&parts)
 }
 
-fn path_text<'p>(parts: impl IntoIterator<Item = &'p str>) -> String {
+fn path_text(parts: &[&str]) -> String {
     let parts: Vec<String> = parts
-        .into_iter()
-        .map(|part| toml_edit::Key::new(part).to_string())
+        .iter()
+        .map(|part| toml_edit::Key::new(*part).to_string())
         .collect();
     parts.join(".")
 }
 
+/// The value of a text of this kind. What holds a reference, or is not as its kind has it, stays
+/// text.
 fn typed(text: &str, kind: Option<ValueKind>) -> String {
+    if text.contains("${") {
+        return string(text);
+    }
     match kind {
-        Some(ValueKind::Boolean) if text.eq_ignore_ascii_case("true") => "true".to_owned(),
-        Some(ValueKind::Boolean) if text.eq_ignore_ascii_case("false") => "false".to_owned(),
+        Some(ValueKind::Boolean) => {
+            switch(text).map_or_else(|| string(text), |switch| switch.to_string())
+        }
         Some(ValueKind::Integer { .. }) => text
             .parse::<i64>()
             .map_or_else(|_| string(text), |number| number.to_string()),
-        Some(ValueKind::List) => list(text.split_ascii_whitespace().map(str::to_owned)),
+        // An empty list would be a key without effect.
+        Some(ValueKind::List) if words_of(text).next().is_some() => {
+            list(words_of(text).map(str::to_owned))
+        }
         _ => string(text),
     }
+}
+
+/// Whether the typed value of a text is the same text again, for those who refer to it.
+fn is_canonical(text: &str, kind: Option<ValueKind>) -> bool {
+    match kind {
+        Some(ValueKind::Boolean) => switch(text).is_none_or(|switch| switch.to_string() == text),
+        Some(ValueKind::Integer { .. }) => text
+            .parse::<i64>()
+            .map_or(true, |number| number.to_string() == text),
+        Some(ValueKind::List) => words_of(text).collect::<Vec<_>>().join(" ") == text,
+        _ => true,
+    }
+}
+
+fn switch(text: &str) -> Option<bool> {
+    [true, false]
+        .into_iter()
+        .find(|switch| text.eq_ignore_ascii_case(&switch.to_string()))
 }
 
 fn string(text: &str) -> String {

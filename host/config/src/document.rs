@@ -119,7 +119,7 @@ impl EntryValue {
     /// The words of a list: those of an array as they are, those of a text by white space.
     pub fn words(&self) -> Vec<String> {
         match self {
-            EntryValue::Text(text) => text.split_ascii_whitespace().map(str::to_owned).collect(),
+            EntryValue::Text(text) => words_of(text).map(str::to_owned).collect(),
             EntryValue::List(words) => words.clone(),
         }
     }
@@ -139,6 +139,16 @@ impl EntryValue {
             EntryValue::List(words) => words.is_empty(),
         }
     }
+}
+
+/// The words of a text, parted as Java parts them (`\s+`).
+pub(crate) fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(parts_words).filter(|word| !word.is_empty())
+}
+
+/// Whether a letter stands between words and so never in a name that is listed.
+pub(crate) fn parts_words(letter: char) -> bool {
+    matches!(letter, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
 }
 
 /// One key with its value.
@@ -170,11 +180,11 @@ impl Entry {
         }
     }
 
-    /// Adds a word to a list that was not written.
-    pub(crate) fn push_word(&mut self, word: &str) {
+    /// Adds a name to a list that was not written.
+    pub(crate) fn push_name(&mut self, name: &str) {
         for value in [&mut self.written, &mut self.value] {
             if let EntryValue::List(words) = value {
-                words.push(word.to_owned());
+                words.push(substitute::escaped(name));
             }
         }
     }
@@ -186,7 +196,10 @@ pub struct Document {
     files: Vec<Arc<str>>,
     entries: Vec<Entry>,
     index: HashMap<String, usize>,
+    /// The keys that values refer to, each with a place in `references`, too.
     pub(crate) referenced: BTreeSet<String>,
+    /// Which keys the value of a key refers to directly, as far as it took resolving it.
+    pub(crate) references: HashMap<String, BTreeSet<String>>,
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -201,6 +214,7 @@ impl Document {
             entries: Vec::new(),
             index: HashMap::new(),
             referenced: BTreeSet::new(),
+            references: HashMap::new(),
             problems: Vec::new(),
         };
         match dialect {
@@ -216,6 +230,7 @@ impl Document {
         self.files.extend(later.files);
         self.problems.extend(later.problems);
         self.referenced.extend(later.referenced);
+        self.references.extend(later.references);
         for mut entry in later.entries {
             if entry.implied
                 && let Some(own) = self.get(&entry.key)

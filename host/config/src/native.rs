@@ -8,9 +8,10 @@ use std::sync::Arc;
 use flumen_core::Place;
 use toml_edit::{Item, Key, TableLike, Value};
 
-use crate::document::{Dialect, Document, Entry, EntryValue};
+use crate::document::{Dialect, Document, Entry, EntryValue, parts_words};
 use crate::group::Group;
 use crate::problem::{Problem, quoted};
+use crate::substitute::escaped;
 
 /// Reads all entries of a text into the document.
 pub(crate) fn parse(document: &mut Document, file: &Arc<str>, text: &str) {
@@ -72,9 +73,9 @@ impl Reader<'_> {
             let place = self.place_of(key);
             if path.len() <= NAMED_DEPTH
                 && item.as_value().is_none_or(Value::is_inline_table)
-                && !is_name(name)
+                && !(is_name(name) || path.len() == 1 && is_agent_name(name))
             {
-                let what = "not a name: agents, groups and components have no dots and no white space in theirs";
+                let what = "not a name: agents, groups and components have no dots in theirs, and the latter no white space";
                 self.error(&place, path.join("."), what);
             } else {
                 self.item(path, &place, item);
@@ -119,11 +120,11 @@ impl Reader<'_> {
         }
         let key = format!("{agent}.{group}");
         match self.document.get_mut(&key) {
-            Some(list) if list.implied => list.push_word(name),
+            Some(list) if list.implied => list.push_name(name),
             // A list that was written has to agree; the check tells who is missing.
             Some(_) => {}
             None => {
-                let members = EntryValue::List(vec![name.clone()]);
+                let members = EntryValue::List(vec![escaped(name)]);
                 let mut list = Entry::new(key, members, place.clone(), Dialect::Toml);
                 list.implied = true;
                 self.document.insert(list);
@@ -153,12 +154,12 @@ impl Reader<'_> {
             };
             let place = self.place_of(key);
             match item.as_str() {
-                Some(name) if names.iter().any(|own| own == name) => {
+                Some(name) if names.contains(&escaped(name)) => {
                     let what = format!("two interceptors are called {}", quoted(name));
                     self.error(&place, path.join("."), what);
                 }
                 Some(name) if is_name(name) => {
-                    names.push(name.to_owned());
+                    names.push(escaped(name));
                     path.push(name.to_owned());
                     self.members(path, *table);
                     path.pop();
@@ -189,8 +190,14 @@ impl Reader<'_> {
 /// Agent, group and component: the parts of a path that are names.
 const NAMED_DEPTH: usize = 3;
 
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(|letter: char| letter == '.' || letter.is_whitespace())
+/// Whether keys and lists can hold the name.
+pub(crate) fn is_name(name: &str) -> bool {
+    is_agent_name(name) && !name.contains(parts_words)
+}
+
+/// Whether keys can hold the name; agents are in no list.
+fn is_agent_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('.')
 }
 
 /// The tables of `[[x]]` and of `x = [{…}]`.

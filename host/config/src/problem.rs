@@ -95,7 +95,8 @@ impl fmt::Display for Problem {
         if !self.key.is_empty() {
             write!(f, "{}: ", printable(&self.key))?;
         }
-        f.write_str(&self.what)?;
+        // A name in it may hold a line break.
+        f.write_str(&on_one_line(&self.what))?;
         match &self.nearest {
             Some(nearest) => write!(f, "; did you mean {}?", quoted(nearest)),
             None => Ok(()),
@@ -117,19 +118,22 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 fn printable(text: &str) -> String {
-    let mut printed = String::new();
-    for (at, letter) in text.chars().enumerate() {
-        if at == QUOTED_CHARS_MAX {
-            printed.push_str("...");
-            break;
-        }
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((end, _)) => on_one_line(text.get(..end).unwrap_or(text)) + "...",
+        None => on_one_line(text),
+    }
+}
+
+fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
         if letter.is_control() {
-            printed.extend(letter.escape_default());
+            line.extend(letter.escape_default());
         } else {
-            printed.push(letter);
+            line.push(letter);
         }
     }
-    printed
+    line
 }
 
 /// The candidate nearest to what was written, when at most a third of its letters differ. Names

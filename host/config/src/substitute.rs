@@ -83,7 +83,7 @@ pub(crate) fn resolve(document: &mut Document, lookups: &dyn Lookups) {
         resolved: HashMap::new(),
         open: Vec::new(),
         problems: Vec::new(),
-        referenced: BTreeSet::new(),
+        references: HashMap::new(),
     };
     for entry in document.entries() {
         resolver.entry(entry);
@@ -91,7 +91,7 @@ pub(crate) fn resolve(document: &mut Document, lookups: &dyn Lookups) {
     let Resolver {
         mut resolved,
         problems,
-        referenced,
+        references,
         ..
     } = resolver;
     for entry in document.entries_mut() {
@@ -100,7 +100,10 @@ pub(crate) fn resolve(document: &mut Document, lookups: &dyn Lookups) {
         }
     }
     document.problems.extend(problems);
-    document.referenced.extend(referenced);
+    document
+        .referenced
+        .extend(references.values().flatten().cloned());
+    document.references.extend(references);
 }
 
 /// A part of a value.
@@ -229,22 +232,9 @@ impl<'t> Splitter<'t> {
     }
 }
 
-/// The keys that a value names directly, for those who leave keys out.
-pub(crate) fn names_in(text: &str) -> Vec<String> {
-    fn collect(pieces: &[Piece<'_>], names: &mut Vec<String>) {
-        for piece in pieces {
-            if let Piece::Reference { name, default, .. } = piece {
-                if let [Piece::Text(name)] = name.as_slice() {
-                    names.push((*name).to_owned());
-                }
-                collect(name, names);
-                collect(default.as_deref().unwrap_or(&[]), names);
-            }
-        }
-    }
-    let mut names = Vec::new();
-    collect(&pieces(text).0, &mut names);
-    names
+/// The text that resolves to this one: what looks like a reference is none.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace("${", "$${")
 }
 
 struct Resolver<'a> {
@@ -254,7 +244,7 @@ struct Resolver<'a> {
     /// The keys that are being resolved, the innermost last.
     open: Vec<&'a Entry>,
     problems: Vec<Problem>,
-    referenced: BTreeSet<String>,
+    references: HashMap<String, BTreeSet<String>>,
 }
 
 impl<'a> Resolver<'a> {
@@ -364,7 +354,10 @@ impl<'a> Resolver<'a> {
     fn other_key(&mut self, name: &str) -> Option<String> {
         let document = self.document;
         let entry = document.get(name)?;
-        self.referenced.insert(entry.key.clone());
+        if let Some(open) = self.open.last() {
+            let own = self.references.entry(open.key.clone()).or_default();
+            own.insert(entry.key.clone());
+        }
         if let Some(at) = self.open.iter().position(|open| open.key == entry.key) {
             let chain: Vec<&str> = self
                 .open

@@ -174,16 +174,17 @@ impl<'d> Checker<'d> {
         listed: Option<&'d Entry>,
         channels: &[String],
     ) -> Vec<String> {
+        let key = format!("{}.channels", source.key);
+        let what = "the source has no channels";
         let Some(entry) = listed else {
-            self.error(
-                &source.place,
-                format!("{}.channels", source.key),
-                "the source has no channels",
-            );
+            self.error(&source.place, key, what);
             return Vec::new();
         };
         self.know(entry, ValueKind::List);
         let own = self.names(entry);
+        if own.is_empty() {
+            self.error(&entry.place, key, what);
+        }
         self.known_channels(entry, &own, channels);
         own
     }
@@ -374,17 +375,19 @@ impl<'d> Checker<'d> {
         sinks: &Members<'d>,
         owners: &mut BTreeMap<String, String>,
     ) -> Vec<ComponentName> {
+        let key = format!("{}.sinks", group.key);
+        let what = "the sink group has no sinks";
         let Some(entry) = listed else {
-            self.error(
-                &group.place,
-                format!("{}.sinks", group.key),
-                "the sink group has no sinks",
-            );
+            self.error(&group.place, key, what);
             return Vec::new();
         };
         self.know(entry, ValueKind::List);
         let mut own = Vec::new();
-        for name in self.names(entry) {
+        let names = self.names(entry);
+        if names.is_empty() {
+            self.error(&entry.place, key, what);
+        }
+        for name in names {
             if !sinks.has(&name) {
                 let what = format!(
                     "sink {} is not listed in {}",

@@ -12,7 +12,7 @@ fn exercise(dialect: Dialect, text: &str) {
 }
 
 /// Parts of keys that are near enough to real ones to reach every branch.
-const KEY_WORDS: [&str; 34] = [
+const KEY_WORDS: [&str; 42] = [
     "a",
     "b",
     "sources",
@@ -47,10 +47,18 @@ const KEY_WORDS: [&str; 34] = [
     "config",
     "header",
     "priority",
+    "encoding",
+    "maxBytesToLog",
+    "configfilters",
+    "${i}",
+    "e\\ f",
+    "\\u0085",
+    "v",
+    "w",
 ];
 
 /// Values of the same kind.
-const VALUES: [&str; 30] = [
+const VALUES: [&str; 42] = [
     "r1",
     "c1",
     "c1 c2",
@@ -81,7 +89,52 @@ const VALUES: [&str; 30] = [
     "a\\\\d\"'",
     "99999999999999999999",
     "TEXT",
+    "${v}",
+    "${w}",
+    "${v}${w}",
+    "${${v}}",
+    "${a}",
+    "${a.x}",
+    "${a.sources.r1.port:-7}",
+    "${a.sources.r1.channels}",
+    "c2   c1",
+    "$${i} i1",
+    "0044",
+    "c1\\u000bc2",
 ];
+
+/// Keys that the good file may have as well, so that values meet what they refer to.
+const KEYS: [&str; 20] = [
+    "v",
+    "w",
+    "a",
+    "a.x",
+    "a.x.y",
+    "v.w",
+    "b.sources",
+    "a.sources",
+    "a.channels",
+    "a.sinks",
+    "a.sources.r1.bind",
+    "a.sources.r1.port",
+    "a.sources.r1.encoding",
+    "a.sources.r1.channels",
+    "a.sources.r1.interceptors",
+    "a.sources.r1.interceptors.i1.type",
+    "a.sources.r1.interceptors.${i}.type",
+    "a.sources.r1.selector.optional",
+    "a.sinks.k1.channel",
+    "a.sinks.k3.type",
+];
+
+fn a_line_that_refers() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(&KEYS[..]);
+    let value = prop_oneof![
+        prop::sample::select(&VALUES[..]).prop_map(str::to_owned),
+        prop::sample::select(&KEYS[..]).prop_map(|key| format!("${{{key}}}")),
+    ];
+    (key, value).prop_map(|(key, value)| format!("{key} = {value}\n"))
+}
 
 fn nearly_a_line() -> impl Strategy<Value = String> {
     let word = prop::sample::select(&KEY_WORDS[..]);
@@ -118,6 +171,11 @@ proptest! {
 
     #[test]
     fn a_good_file_with_some_lines_more(lines in prop::collection::vec(nearly_a_line(), 0..6)) {
+        exercise(Dialect::Properties, &format!("{GOOD}{}", lines.concat()));
+    }
+
+    #[test]
+    fn a_good_file_with_lines_that_refer(lines in prop::collection::vec(a_line_that_refers(), 0..9)) {
         exercise(Dialect::Properties, &format!("{GOOD}{}", lines.concat()));
     }
 

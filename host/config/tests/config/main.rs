@@ -7,6 +7,7 @@
 )]
 
 mod any_input;
+mod conversion;
 mod difference;
 mod golden;
 mod rows;
