@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use super::cut::{Chunk, Cut, LineCutter};
 use super::reply::Replies;
 use super::server::Core;
-use super::wire::Wire;
+use super::wire::{BURST_LINES_MIN, Wire};
 
 /// First and longest wait before lines without acks are put again. The put itself waits for room;
 /// this keeps a channel without `keep-alive`, or one that fails at once, from being asked in a loop.
@@ -155,8 +155,10 @@ impl Connection {
             let (answers, too_long) = self.deliver_chunk(chunk).await?;
             // A client that does not read its answers holds up nobody but itself.
             drop(in_hand);
+            let answered: usize = answers.iter().map(|answer| answer.accepted).sum();
             self.answer(answers, too_long).await?;
             match ended {
+                None if answered >= BURST_LINES_MIN => self.wire.look_again().await?,
                 None => tokio::task::yield_now().await,
                 Some(Ok(())) => return Err(End::Client),
                 Some(Err(error)) => return Err(End::Broken(error)),

@@ -25,6 +25,14 @@ const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that are discarded at a time.
 const DISCARD_BYTES: usize = 16 * 1024;
 
+/// Lines answered at once from which a client counts as one that sends bursts.
+pub(super) const BURST_LINES_MIN: usize = 16;
+
+/// How often the socket of such a client is looked at, other tasks between, before it is waited for:
+/// a client on this machine sends its next burst some 20 us after its answers, and being woken takes as
+/// long again.
+const BURST_LOOKS_MAX: usize = 32;
+
 /// A read of this many bytes makes it likely that more are there by the time they are dealt with.
 const FLOOD_BYTES_MIN: usize = BUFFER_BYTES / 8;
 
@@ -38,6 +46,18 @@ pub(super) struct Wire {
 }
 
 impl Wire {
+    /// Lets other tasks run for as long as the next burst of a client may still come at once.
+    pub(super) async fn look_again(&self) -> io::Result<()> {
+        for _ in 0..BURST_LOOKS_MAX {
+            tokio::select! {
+                biased;
+                ready = self.stream.readable() => return ready,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        Ok(())
+    }
+
     /// `draining` becomes true once, when the source drains.
     pub(super) fn new(
         stream: TcpStream,
