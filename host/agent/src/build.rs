@@ -88,8 +88,9 @@ pub(crate) async fn source_maker(
     guests: &Arc<Guests>,
 ) -> Result<MakeSource, Fault> {
     if is_guest(component) {
+        let name = ComponentName::new(format!("sources.{name}"));
         let guest = guests
-            .load(ComponentKind::Source, name, &component.settings)
+            .load(ComponentKind::Source, &name, &component.settings)
             .await?;
         return Ok(Arc::new(move || Ok(as_source(guest.source()?))));
     }
@@ -118,8 +119,9 @@ pub(crate) async fn sink_maker(
     guests: &Arc<Guests>,
 ) -> Result<MakeSink, Fault> {
     if is_guest(component) {
+        let name = ComponentName::new(format!("sinks.{name}"));
         let guest = guests
-            .load(ComponentKind::Sink, name, &component.settings)
+            .load(ComponentKind::Sink, &name, &component.settings)
             .await?;
         return Ok(Arc::new(move || Ok(Box::new(guest.sink()?))));
     }
@@ -131,14 +133,17 @@ pub(crate) async fn sink_maker(
 
 /// An interceptor; a guest has passed its `init` once.
 pub(crate) async fn interceptor(
+    source: &ComponentName,
     name: &ComponentName,
     component: &Component,
     clock: &Arc<dyn Clock>,
     guests: &Arc<Guests>,
 ) -> Result<Arc<dyn Interceptor>, Fault> {
     if is_guest(component) {
+        // State and figures go by name, and two sources may each have an `i1`.
+        let name = ComponentName::new(format!("sources.{source}.interceptors.{name}"));
         let guest = guests
-            .load(ComponentKind::Interceptor, name, &component.settings)
+            .load(ComponentKind::Interceptor, &name, &component.settings)
             .await?;
         guest.trial().await?;
         return Ok(Arc::new(guest.interceptor()?));

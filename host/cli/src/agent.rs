@@ -380,6 +380,15 @@ fn events_in_channels(handle: &Handle) -> u64 {
         .sum()
 }
 
+/// Where a user's programs keep what can be made again. `None` without a home: then components are
+/// compiled at each start.
+fn users_cache_folder() -> Option<PathBuf> {
+    let below = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let cache = below("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(below("HOME")?).join(".cache")));
+    Some(cache?.join("flumen").join("compiled"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -400,13 +409,4 @@ mod tests {
             ]
         );
     }
-}
-
-/// Where a user's programs keep what can be made again. `None` without a home: then components are
-/// compiled at each start.
-fn users_cache_folder() -> Option<PathBuf> {
-    let below = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let cache = below("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(below("HOME")?).join(".cache")));
-    Some(cache?.join("flumen").join("compiled"))
 }

@@ -165,8 +165,8 @@ impl Running {
             let instance = match kept {
                 Some(kept) => kept.instance,
                 None => {
-                    let (name, component) = (&plan.name, &plan.component);
-                    build::interceptor(name, component, &self.clock, &self.guests).await?
+                    let (own, component) = (&plan.name, &plan.component);
+                    build::interceptor(name, own, component, &self.clock, &self.guests).await?
                 }
             };
             interceptors.push(RunningInterceptor {
