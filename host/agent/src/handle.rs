@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use flumen_core::clock::{Clock, SystemClock};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
+use crate::build::Guests;
 use crate::metrics::{ComponentMetrics, Registry};
 use crate::running::{ReloadRefused, Running, StopReport, Strictness};
 
@@ -31,12 +33,15 @@ pub const DEFAULT_DRAIN_DEADLINE: Duration = Duration::from_secs(8);
 pub struct AgentOptions {
     /// The time of day.
     pub clock: Arc<dyn Clock>,
+    /// Where compiled guests are kept between two runs; without it each start compiles them.
+    pub cache_folder: Option<PathBuf>,
 }
 
 impl Default for AgentOptions {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
+            cache_folder: None,
         }
     }
 }
@@ -104,7 +109,9 @@ impl Handle {
     /// [`ReloadRefused`] when a component cannot even be made from its settings.
     pub async fn start(plan: Plan, options: AgentOptions) -> Result<Self, ReloadRefused> {
         let registry = Arc::new(Registry::default());
-        let mut running = Running::new(plan.agent.clone(), options.clock, Arc::clone(&registry));
+        let guests = Guests::new(options.cache_folder, Arc::clone(&options.clock));
+        let agent = plan.agent.clone();
+        let mut running = Running::new(agent, options.clock, guests, Arc::clone(&registry));
         running.apply(plan, Strictness::Start).await?;
         let shared = Arc::new(ArcSwap::from_pointee(running.plan().clone()));
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use flumen_admin::MetricsListener;
@@ -266,7 +266,12 @@ impl Session {
             None => None,
         };
         let listener = listener.transpose().map_err(|error| error.to_string())?;
-        let handle = Handle::start(plan, AgentOptions::default())
+        let said = self.settings.cache_folder.clone();
+        let options = AgentOptions {
+            cache_folder: said.or_else(users_cache_folder),
+            ..AgentOptions::default()
+        };
+        let handle = Handle::start(plan, options)
             .await
             .map_err(|error| error.to_string())?;
         let server = listener.map(|listener| listener.serve(handle.clone()));
@@ -373,6 +378,15 @@ fn events_in_channels(handle: &Handle) -> u64 {
         .filter(|component| component.kind == MetricKind::Channel)
         .flat_map(|component| component.attributes.iter().filter_map(size))
         .sum()
+}
+
+/// Where a user's programs keep what can be made again. `None` without a home: then components are
+/// compiled at each start.
+fn users_cache_folder() -> Option<PathBuf> {
+    let below = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let cache = below("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(below("HOME")?).join(".cache")));
+    Some(cache?.join("flumen").join("compiled"))
 }
 
 #[cfg(test)]

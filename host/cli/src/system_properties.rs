@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use flumen_agent::DEFAULT_DRAIN_DEADLINE;
@@ -27,6 +28,7 @@ const MONITORING_PORT_NAME: &str = "flume.monitoring.port";
 const MONITORING_BIND: &str = "flumen.monitoring.bind";
 const DRAIN_DEADLINE: &str = "flumen.drainDeadlineMs";
 const PROGRESS: &str = "flumen.progress";
+const CACHE_FOLDER: &str = "flumen.cacheFolder";
 
 /// One property, or all that begin like one that ends with a star.
 #[derive(Debug)]
@@ -83,6 +85,7 @@ pub(crate) static PROPERTIES: &[PropertyRow] = &[
     obeyed(MONITORING_BIND, "the address of the metrics; default 127.0.0.1 (Flume listens on all: 0.0.0.0)"),
     obeyed(DRAIN_DEADLINE, "how long a stop may deliver what channels hold, in milliseconds; default 8000"),
     obeyed(PROGRESS, "true or false: a line with rates on the terminal; default true on a terminal"),
+    obeyed(CACHE_FOLDER, "where compiled Wasm components are kept; default flumen/compiled below the user's cache folder"),
     idle("flume.log.dir", "folder of Flume's log", TO_STANDARD_ERROR),
     idle("flume.log.file", "file of Flume's log", TO_STANDARD_ERROR),
     idle("flume.monitoring.hosts", "Ganglia hosts", ONLY_HTTP),
@@ -113,6 +116,8 @@ pub(crate) struct AgentSettings {
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) drain_deadline: Duration,
     pub(crate) is_showing_progress: bool,
+    /// Where compiled components are kept, when it was said.
+    pub(crate) cache_folder: Option<PathBuf>,
     /// What had no effect and should be known, one line each.
     pub(crate) warnings: Vec<String>,
     /// What had no effect for a good reason, one line each.
@@ -155,6 +160,7 @@ pub(crate) fn read(properties: &BTreeMap<String, String>) -> Result<AgentSetting
         metrics,
         drain_deadline,
         is_showing_progress,
+        cache_folder: reader.value(CACHE_FOLDER).map(PathBuf::from),
         warnings: reader.warnings,
         remarks: reader.remarks,
     })
@@ -327,6 +333,7 @@ mod tests {
                 metrics: None,
                 drain_deadline: DEFAULT_DRAIN_DEADLINE,
                 is_showing_progress: true,
+                cache_folder: None,
                 warnings: Vec::new(),
                 remarks: Vec::new(),
             })

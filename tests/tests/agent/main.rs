@@ -14,6 +14,7 @@ mod command_line;
 mod failing;
 mod first_example;
 mod flow;
+mod guests;
 mod metrics;
 mod reload;
 mod reload_under_load;

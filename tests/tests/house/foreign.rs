@@ -27,16 +27,33 @@ const LICENCES: [&str; 9] = [
     "Zlib",
 ];
 
+/// What wasmtime and its WASI crates bring beside what others bring; small, and theirs to move.
+const WASMTIME: &str = "wasmtime's own dependencies stand on different versions";
+
+/// Declarations for another system.
+const WINDOWS: &str = "raw declarations, and no part of any build on Linux";
+
 /// Crates that may be there in several versions, each with the reason.
-const TWICE: [(&str, &str); 2] = [
+const TWICE: [(&str, &str); 16] = [
     (
         "syn",
         "the derive crates of the dependencies move from 2 to 3 one by one; only a build needs it",
     ),
-    (
-        "windows-link",
-        "raw declarations, and no part of any build on Linux",
-    ),
+    ("windows-link", WINDOWS),
+    ("cpufeatures", WASMTIME),
+    ("embedded-io", WASMTIME),
+    ("hashbrown", WASMTIME),
+    ("io-lifetimes", WASMTIME),
+    ("windows-sys", WINDOWS),
+    ("windows-targets", WINDOWS),
+    ("windows_aarch64_gnullvm", WINDOWS),
+    ("windows_aarch64_msvc", WINDOWS),
+    ("windows_i686_gnu", WINDOWS),
+    ("windows_i686_gnullvm", WINDOWS),
+    ("windows_i686_msvc", WINDOWS),
+    ("windows_x86_64_gnu", WINDOWS),
+    ("windows_x86_64_gnullvm", WINDOWS),
+    ("windows_x86_64_msvc", WINDOWS),
 ];
 
 /// A package of `Cargo.lock`.

@@ -47,6 +47,12 @@ fn licence(path: &str, licence: &str) -> Vec<Violation> {
     vec![Violation::at(path, 1, what)]
 }
 
+/// Packages with a table of lints of their own, each with the reason.
+const OWN_LINTS: [(&str, &str); 1] = [(
+    "host/wasm/Cargo.toml",
+    "compiled code is loaded in one place, which is unsafe; it is denied everywhere else in the room",
+)];
+
 #[test]
 fn every_package_obeys_the_workspace() {
     let metadata = metadata();
@@ -59,7 +65,13 @@ fn every_package_obeys_the_workspace() {
             .unwrap()
             .display()
             .to_string();
-        violations.extend(manifest(&path, &fs::read_to_string(full).unwrap()));
+        let own_lints = OWN_LINTS.iter().any(|(own, _)| *own == path);
+        let found = manifest(&path, &fs::read_to_string(full).unwrap());
+        violations.extend(
+            found
+                .into_iter()
+                .filter(|one| !(own_lints && one.what.contains("[lints]"))),
+        );
         violations.extend(licence(&path, text(package, "license")));
     }
     assert_none(violations);

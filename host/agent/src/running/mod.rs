@@ -19,6 +19,7 @@ use flumen_core::metric::{SinkCounters, SourceCounters};
 use flumen_core::{AgentName, ComponentName};
 use tokio::task::JoinSet;
 
+use crate::build::Guests;
 use crate::metrics::{FlowCounters, Registry};
 use crate::processor::Processor;
 use crate::sink::{GroupTask, MakeSink};
@@ -68,6 +69,7 @@ struct Retiring {
 /// All that runs for one agent.
 pub(crate) struct Running {
     clock: Arc<dyn Clock>,
+    guests: Arc<Guests>,
     registry: Arc<Registry>,
     plan: Plan,
     channels: BTreeMap<ComponentName, Arc<dyn Channel>>,
@@ -81,9 +83,15 @@ pub(crate) struct Running {
 
 impl Running {
     /// Nothing runs yet.
-    pub(crate) fn new(agent: AgentName, clock: Arc<dyn Clock>, registry: Arc<Registry>) -> Self {
+    pub(crate) fn new(
+        agent: AgentName,
+        clock: Arc<dyn Clock>,
+        guests: Arc<Guests>,
+        registry: Arc<Registry>,
+    ) -> Self {
         Self {
             clock,
+            guests,
             registry,
             plan: Plan {
                 agent,

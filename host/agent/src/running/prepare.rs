@@ -85,7 +85,7 @@ impl Running {
     ) -> Result<Prepared, ReloadRefused> {
         let mut prepared = Prepared::default();
         self.prepare_channels(plan, &mut prepared);
-        self.prepare_pipelines(plan, &mut prepared);
+        self.prepare_pipelines(plan, &mut prepared).await;
         self.prepare_groups(plan, &mut prepared);
         self.prepare_sinks(plan, strictness, &mut prepared).await;
         self.prepare_sources(plan, strictness, &mut prepared).await;
@@ -130,7 +130,7 @@ impl Running {
         prepared.leaving = leaving;
     }
 
-    fn prepare_pipelines(&self, plan: &Plan, prepared: &mut Prepared) {
+    async fn prepare_pipelines(&self, plan: &Plan, prepared: &mut Prepared) {
         for (name, source) in &plan.sources {
             let old = self.plan.sources.get(name);
             let replaced = |channel| prepared.new_channels.contains_key(channel);
@@ -142,18 +142,18 @@ impl Running {
             if same && !source.channels.iter().any(replaced) {
                 continue;
             }
-            let pipeline = self.pipeline(name, source, prepared);
+            let pipeline = self.pipeline(name, source, &prepared.new_channels).await;
             if let Some(pipeline) = prepared.keep(format!("source {name}"), pipeline) {
                 prepared.pipelines.insert(name.clone(), pipeline);
             }
         }
     }
 
-    fn pipeline(
+    async fn pipeline(
         &self,
         name: &ComponentName,
         source: &SourcePlan,
-        prepared: &Prepared,
+        new_channels: &BTreeMap<ComponentName, Arc<dyn Channel>>,
     ) -> Result<PreparedPipeline, Fault> {
         let running = self.sources.get(name);
         let mut interceptors = Vec::with_capacity(source.interceptors.len());
@@ -162,12 +162,16 @@ impl Running {
                 let mut own = running.interceptors.iter();
                 own.find(|own| own.plan == *plan).cloned()
             });
-            interceptors.push(match kept {
-                Some(kept) => kept,
-                None => RunningInterceptor {
-                    plan: plan.clone(),
-                    instance: build::interceptor(&plan.component, &self.clock)?,
-                },
+            let instance = match kept {
+                Some(kept) => kept.instance,
+                None => {
+                    let (own, component) = (&plan.name, &plan.component);
+                    build::interceptor(name, own, component, &self.clock, &self.guests).await?
+                }
+            };
+            interceptors.push(RunningInterceptor {
+                plan: plan.clone(),
+                instance,
             });
         }
         let selector = build::selector(&source.selector, &source.channels)?;
@@ -175,7 +179,7 @@ impl Running {
             .channels
             .iter()
             .filter_map(|channel| {
-                let new = prepared.new_channels.get(channel);
+                let new = new_channels.get(channel);
                 new.or_else(|| self.channels.get(channel)).cloned()
             })
             .collect();
@@ -203,7 +207,7 @@ impl Running {
             if old.is_some_and(|old| old.component == sink.component) {
                 continue;
             }
-            let make = build::sink_maker(&sink.component);
+            let make = build::sink_maker(name, &sink.component, &self.guests).await;
             let Some(make) = prepared.keep(format!("sink {name}"), make) else {
                 continue;
             };
@@ -250,7 +254,7 @@ impl Running {
             if old.is_some_and(|old| old.component == source.component) {
                 continue;
             }
-            let make = build::source_maker(&source.component);
+            let make = build::source_maker(name, &source.component, &self.guests).await;
             let Some(make) = prepared.keep(format!("source {name}"), make) else {
                 continue;
             };

@@ -1,0 +1,167 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use flumen_core::channel::Segment;
+use flumen_core::conformance::sink::{Faults, Harness, conforms, context, segments};
+use flumen_core::option::ComponentKind;
+use flumen_core::sink::{Outcome, Rejected, Sink};
+use flumen_core::{ComponentName, EventBatch, FaultKind};
+use flumen_wasm::{GuestSink, MemoryState, StateStore, StateWrite};
+
+use crate::rig::{Rig, batch, options_of, trap};
+
+const NAME: &str = "k1";
+
+fn sink(rig: &Rig, options: &[(&str, &str)]) -> GuestSink {
+    let mut all = vec![("limits.state_bytes", "67108864")];
+    all.extend_from_slice(options);
+    let settings = options_of(ComponentKind::Sink, "record", &all);
+    let guest = rig.host.load(ComponentKind::Sink, &NAME.into(), &settings);
+    guest.unwrap().sink().unwrap()
+}
+
+/// What the guest has delivered: bodies, each behind its length.
+fn delivered(states: &MemoryState) -> Vec<Vec<u8>> {
+    let stored = states.get(&NAME.into(), "out").unwrap().unwrap_or_default();
+    let mut rest = stored.as_slice();
+    let mut bodies = Vec::new();
+    while let Some((len, behind)) = rest.split_first_chunk::<4>() {
+        let (body, behind) = behind.split_at(u32::from_le_bytes(*len) as usize);
+        bodies.push(body.to_vec());
+        rest = behind;
+    }
+    bodies
+}
+
+fn set(states: &MemoryState, key: &str, value: Option<&[u8]>) {
+    let write = StateWrite {
+        key: key.into(),
+        value: value.map(<[u8]>::to_vec),
+    };
+    states
+        .apply(&ComponentName::from(NAME), vec![write])
+        .unwrap();
+}
+
+fn texts(bodies: Vec<Vec<u8>>) -> Vec<String> {
+    bodies
+        .into_iter()
+        .map(|body| String::from_utf8(body).unwrap())
+        .collect()
+}
+
+fn one(events: EventBatch) -> Vec<Segment> {
+    segments([events])
+}
+
+#[tokio::test]
+async fn guests_conform_whether_they_deliver_at_once_or_at_the_flush() {
+    for mode in ["deliver", "buffer"] {
+        conforms(|| {
+            let rig = Rig::new();
+            let sink = sink(&rig, &[("config.mode", mode), ("limits.cpu_ms", "20000")]);
+            let (seen, failing, mending) = (
+                Arc::clone(&rig.states),
+                Arc::clone(&rig.states),
+                Arc::clone(&rig.states),
+            );
+            Harness::seeing(Box::new(sink), Box::new(move || delivered(&seen))).with_faults(
+                Faults {
+                    fail: Box::new(move || set(&failing, "fault", Some(b"transient"))),
+                    mend: Box::new(move || set(&mending, "fault", None)),
+                },
+            )
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_asked_for_again_or_rejected_are_named() {
+    let rig = Rig::new();
+    let mut sink = sink(&rig, &[("config.mode", "partial")]);
+    sink.start(context()).await.unwrap();
+    let events = batch(["a", "retry", "reject", "b"]);
+    let outcome = sink.deliver(&one(events.clone())).await.unwrap();
+    let rejected = vec![Rejected {
+        index: 2,
+        reason: "told to".into(),
+    }];
+    let retry = vec![1];
+    assert_eq!(outcome, Outcome::Partial { retry, rejected });
+    let again = Segment {
+        first_sequence: 1,
+        redeliveries: 1,
+        events: events.slice(1..2),
+    };
+    assert_eq!(sink.deliver(&[again]).await.unwrap(), Outcome::Delivered);
+    assert_eq!(texts(delivered(&rig.states)), ["a", "b", "retry"]);
+}
+
+#[tokio::test]
+async fn outcomes_that_break_the_rules_count_nothing() {
+    let rig = Rig::new();
+    let mut sink = sink(&rig, &[("config.mode", "lie")]);
+    for lie in [
+        "retry 2",
+        "retry 1 0",
+        "reject 0 0",
+        "reject 9",
+        "retry 0 reject 0",
+    ] {
+        let fault = sink.deliver(&one(batch([lie, "x"]))).await.unwrap_err();
+        assert_eq!(
+            trap(&fault).cause.code(),
+            "answer-refused",
+            "{lie}: {fault}"
+        );
+    }
+    let nothing = sink.deliver(&one(batch(["retry"]))).await.unwrap();
+    assert_eq!(
+        nothing,
+        Outcome::Delivered,
+        "no row to deliver again is delivered"
+    );
+}
+
+#[tokio::test]
+async fn a_sink_that_traps_is_made_anew_and_delivers_the_same_events() {
+    let rig = Rig::new();
+    let mut sink = sink(&rig, &[]);
+    sink.start(context()).await.unwrap();
+    sink.deliver(&one(batch(["a"]))).await.unwrap();
+    set(&rig.states, "fault", Some(b"trap"));
+    let fault = sink.deliver(&one(batch(["b"]))).await.unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Broken);
+    assert!(trap(&fault).last_words.contains("told to"), "{fault}");
+    set(&rig.states, "fault", None);
+    sink.deliver(&one(batch(["b"]))).await.unwrap();
+    assert_eq!(texts(delivered(&rig.states)), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn what_was_buffered_in_a_lost_instance_is_reported_as_not_delivered() {
+    let rig = Rig::new();
+    let mut sink = sink(&rig, &[("config.mode", "buffer")]);
+    let buffered = sink.deliver(&one(batch(["a"]))).await.unwrap();
+    assert_eq!(buffered, Outcome::Buffered);
+    let cut = one(batch(["sleep"]));
+    let cut = tokio::time::timeout(Duration::from_millis(20), sink.deliver(&cut)).await;
+    assert!(cut.is_err());
+    let fault = sink.flush().await.unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Transient, "{fault}");
+    assert!(delivered(&rig.states).is_empty());
+    sink.deliver(&one(batch(["a"]))).await.unwrap();
+    sink.flush().await.unwrap();
+    assert_eq!(texts(delivered(&rig.states)), ["a"]);
+}
+
+#[tokio::test]
+async fn a_stop_tells_the_guest() {
+    let rig = Rig::new();
+    let mut sink = sink(&rig, &[]);
+    sink.start(context()).await.unwrap();
+    sink.stop().await.unwrap();
+    let report = rig.host.reports().pop().unwrap();
+    assert_eq!(report.counters, [("shutdowns".to_owned(), 1)]);
+}
