@@ -187,3 +187,27 @@ async fn reload_quietly(handle: &Handle, files: &ConfigFiles, catalogue: &Catalo
         Err(error) => Reloaded::Refused(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_nobody_tells_of_is_found_by_looking() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("flume.properties");
+        std::fs::write(&path, "a").expect("written");
+        // What is left where the file system cannot tell: no watcher, and nobody to send a word.
+        let mut watcher = ConfigWatcher {
+            seen: signature(std::slice::from_ref(&path)),
+            paths: vec![path.clone()],
+            told: mpsc::channel(1).1,
+            _watcher: None,
+        };
+        let unchanged = tokio::time::timeout(LOOK_INTERVAL * 3, watcher.changed()).await;
+        assert!(unchanged.is_err(), "a file that is as it was is no change");
+        std::fs::write(&path, "longer").expect("written");
+        let changed = tokio::time::timeout(LOOK_INTERVAL * 3, watcher.changed()).await;
+        assert!(changed.is_ok(), "a changed file is found at the next look");
+    }
+}
