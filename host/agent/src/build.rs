@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flumen_config::plan::Component;
+use flumen_config::plan::{Component, Plan};
 use flumen_core::channel::Channel;
 use flumen_core::clock::Clock;
 use flumen_core::interceptor::Interceptor;
@@ -15,6 +15,7 @@ use flumen_core::source::{Source, SourceInstance};
 use flumen_core::{ComponentName, Fault, Side};
 use flumen_wasm::{Guest, Host};
 
+use crate::component_files::{self, Examples};
 use crate::sink::MakeSink;
 use crate::source::{MakeSource, PolledDriver};
 
@@ -28,22 +29,28 @@ pub fn catalogue() -> Catalogue {
 /// The host of the guests, made with the first of them: an agent without guests pays nothing.
 pub(crate) struct Guests {
     cache_folder: Option<PathBuf>,
+    examples: Examples,
     clock: Arc<dyn Clock>,
     // Held while the host is made, which happens once, and for a copy after that.
     host: Mutex<Option<Arc<Host>>>,
 }
 
 impl Guests {
-    pub(crate) fn new(cache_folder: Option<PathBuf>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(
+        cache_folder: Option<PathBuf>,
+        examples: Examples,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             cache_folder,
+            examples,
             clock,
             host: Mutex::new(None),
         })
     }
 
     fn host(&self) -> Result<Arc<Host>, Fault> {
-        let mut host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut host = self.lock();
         if let Some(host) = &*host {
             return Ok(Arc::clone(host));
         }
@@ -51,16 +58,52 @@ impl Guests {
         Ok(Arc::clone(host.insert(Arc::new(made))))
     }
 
+    /// Fills in which version each guest of a plan is.
+    pub(crate) async fn identified(&self, plan: Plan) -> Plan {
+        if !plan.components().any(is_guest) {
+            return plan;
+        }
+        let (examples, unidentified) = (self.examples, plan.clone());
+        let identified = tokio::task::spawn_blocking(move || {
+            let mut plan = plan;
+            component_files::identify(&mut plan, examples);
+            plan
+        });
+        // Without its digests a plan says less, and is no less right.
+        identified.await.unwrap_or(unidentified)
+    }
+
+    /// Tells the instances of a component that are about to be replaced not to wait.
+    pub(crate) fn stop_waiting_before_last(&self, name: &ComponentName) {
+        if let Some(host) = &*self.lock() {
+            host.stop_waiting_before_last(name);
+        }
+    }
+
+    /// Tells the instances of a component that are about to end not to wait.
+    pub(crate) fn stop_waiting(&self, name: &ComponentName) {
+        if let Some(host) = &*self.lock() {
+            host.stop_waiting(name);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Host>>> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Loads a guest on a thread of its own, because compiling takes its time.
     async fn load(
         self: &Arc<Self>,
         kind: ComponentKind,
         name: &ComponentName,
-        settings: &Settings,
+        component: &Component,
     ) -> Result<Guest, Fault> {
-        let (guests, name, settings) = (Arc::clone(self), name.clone(), settings.clone());
-        let loaded =
-            tokio::task::spawn_blocking(move || guests.host()?.load(kind, &name, &settings));
+        let (guests, name, component) = (Arc::clone(self), name.clone(), component.clone());
+        let loaded = tokio::task::spawn_blocking(move || {
+            let bytes = component_files::read_planned(&component, guests.examples)?;
+            let host = guests.host()?;
+            host.load(kind, &name, &component.settings, &bytes)
+        });
         loaded.await.unwrap_or_else(|error| {
             let message = "a component could not be loaded";
             Err(Fault::transient(Side::Component, message).with_cause(error))
@@ -68,7 +111,18 @@ impl Guests {
     }
 }
 
-fn is_guest(component: &Component) -> bool {
+/// The name of a guest that is a source. State and figures go by these names.
+pub(crate) fn guest_source(name: &ComponentName) -> ComponentName {
+    ComponentName::new(format!("sources.{name}"))
+}
+
+/// The name of a guest that is a sink.
+pub(crate) fn guest_sink(name: &ComponentName) -> ComponentName {
+    ComponentName::new(format!("sinks.{name}"))
+}
+
+/// Whether a component of the plan is a Wasm component.
+pub(crate) fn is_guest(component: &Component) -> bool {
     component.row.name == flumen_wasm::TYPE_NAME
 }
 
@@ -88,10 +142,8 @@ pub(crate) async fn source_maker(
     guests: &Arc<Guests>,
 ) -> Result<MakeSource, Fault> {
     if is_guest(component) {
-        let name = ComponentName::new(format!("sources.{name}"));
-        let guest = guests
-            .load(ComponentKind::Source, &name, &component.settings)
-            .await?;
+        let name = guest_source(name);
+        let guest = guests.load(ComponentKind::Source, &name, component).await?;
         return Ok(Arc::new(move || Ok(as_source(guest.source()?))));
     }
     let component = component.clone();
@@ -119,10 +171,8 @@ pub(crate) async fn sink_maker(
     guests: &Arc<Guests>,
 ) -> Result<MakeSink, Fault> {
     if is_guest(component) {
-        let name = ComponentName::new(format!("sinks.{name}"));
-        let guest = guests
-            .load(ComponentKind::Sink, &name, &component.settings)
-            .await?;
+        let name = guest_sink(name);
+        let guest = guests.load(ComponentKind::Sink, &name, component).await?;
         return Ok(Arc::new(move || Ok(Box::new(guest.sink()?))));
     }
     let component = component.clone();
@@ -143,7 +193,7 @@ pub(crate) async fn interceptor(
         // State and figures go by name, and two sources may each have an `i1`.
         let name = ComponentName::new(format!("sources.{source}.interceptors.{name}"));
         let guest = guests
-            .load(ComponentKind::Interceptor, &name, &component.settings)
+            .load(ComponentKind::Interceptor, &name, component)
             .await?;
         guest.trial().await?;
         return Ok(Arc::new(guest.interceptor()?));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use flumen_config::PlanDiff;
 use flumen_config::plan::Plan;
 use flumen_core::ComponentName;
 use flumen_core::clock::{Clock, SystemClock};
@@ -17,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::build::Guests;
+use crate::component_files::{self, Examples};
 use crate::metrics::{ComponentMetrics, Registry};
 use crate::running::{ReloadRefused, Running, StopReport, Strictness};
 
@@ -35,6 +37,8 @@ pub struct AgentOptions {
     pub clock: Arc<dyn Clock>,
     /// Where compiled guests are kept between two runs; without it each start compiles them.
     pub cache_folder: Option<PathBuf>,
+    /// Components inside the binary, which a configuration names `example:NAME`.
+    pub examples: Examples,
 }
 
 impl Default for AgentOptions {
@@ -42,6 +46,7 @@ impl Default for AgentOptions {
         Self {
             clock: Arc::new(SystemClock),
             cache_folder: None,
+            examples: &[],
         }
     }
 }
@@ -99,6 +104,8 @@ pub struct Handle {
     requests: mpsc::Sender<Request>,
     registry: Arc<Registry>,
     plan: Arc<ArcSwap<Plan>>,
+    guests: Arc<Guests>,
+    examples: Examples,
 }
 
 impl Handle {
@@ -109,9 +116,12 @@ impl Handle {
     /// [`ReloadRefused`] when a component cannot even be made from its settings.
     pub async fn start(plan: Plan, options: AgentOptions) -> Result<Self, ReloadRefused> {
         let registry = Arc::new(Registry::default());
-        let guests = Guests::new(options.cache_folder, Arc::clone(&options.clock));
+        let clock = Arc::clone(&options.clock);
+        let guests = Guests::new(options.cache_folder, options.examples, clock);
+        let plan = guests.identified(plan).await;
         let agent = plan.agent.clone();
-        let mut running = Running::new(agent, options.clock, guests, Arc::clone(&registry));
+        let (clock, own) = (options.clock, Arc::clone(&guests));
+        let mut running = Running::new(agent, clock, own, Arc::clone(&registry));
         running.apply(plan, Strictness::Start).await?;
         let shared = Arc::new(ArcSwap::from_pointee(running.plan().clone()));
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
@@ -120,21 +130,29 @@ impl Handle {
             requests,
             registry,
             plan: shared,
+            guests,
+            examples: options.examples,
         })
     }
 
-    /// Makes what runs agree with a new plan. What both plans have in common is not touched; on any
-    /// problem nothing changes.
+    /// Makes what runs agree with a new plan, and gives what was different: nothing, if the plan runs
+    /// already. The file of a guest belongs to the plan: another content is a difference. What both
+    /// plans have in common is not touched; on any problem nothing changes.
     ///
     /// # Errors
     /// [`RequestError`]; everything runs on as before.
-    pub async fn reload(&self, plan: Plan) -> Result<(), RequestError> {
-        let runs = self.plan.load();
+    pub async fn reload(&self, plan: Plan) -> Result<PlanDiff, RequestError> {
+        let runs = self.plan.load_full();
         if runs.agent != plan.agent {
             return Err(RequestError::OtherAgent {
                 runs: runs.agent.to_string(),
                 plan: plan.agent.to_string(),
             });
+        }
+        let plan = self.guests.identified(plan).await;
+        let difference = PlanDiff::between(&runs, &plan);
+        if difference.is_empty() {
+            return Ok(difference);
         }
         let (sender, answer) = oneshot::channel();
         let request = Request::Reload(Box::new(plan), sender);
@@ -143,7 +161,22 @@ impl Handle {
             .await
             .map_err(|_| RequestError::Stopped)?;
         let done = answer.await.map_err(|_| RequestError::Stopped)?;
-        done.map_err(RequestError::Refused)
+        done.map_err(RequestError::Refused)?;
+        Ok(difference)
+    }
+
+    /// The files of the guests that run, each with whether it still has the content that runs.
+    /// Reads the files.
+    pub fn component_files(&self) -> BTreeMap<PathBuf, bool> {
+        let plan = self.plan.load();
+        let mut files = BTreeMap::new();
+        for component in plan.components() {
+            if let Some(path) = component_files::file_of(component) {
+                let is_current = component_files::is_current(component, self.examples);
+                *files.entry(path).or_insert(true) &= is_current;
+            }
+        }
+        files
     }
 
     /// Takes nothing more in, delivers what the channels hold, closes everything; at most

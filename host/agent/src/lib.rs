@@ -2,6 +2,7 @@
 //! [`Handle`] to the outside.
 //!
 //! * `build`: components of a plan to instances.
+//! * `component_files`: the files of guests, told apart by their digests.
 //! * `processor`: the way from a source into its channels, swapped between two batches.
 //! * `source`, `sink`: the tasks that run sources and sink groups, with back-off and states.
 //! * `running`: what runs now; a reload is prepare, then apply; a stop is a drain.
@@ -10,6 +11,7 @@
 
 mod back_off;
 mod build;
+mod component_files;
 mod handle;
 pub mod load;
 mod metrics;
@@ -25,6 +27,7 @@ mod test_rig;
 pub mod watch;
 
 pub use build::catalogue;
+pub use component_files::{EXAMPLE_SCHEME, Examples};
 pub use handle::{AgentOptions, DEFAULT_DRAIN_DEADLINE, Handle, RequestError};
 pub use metrics::{ComponentMetrics, MetricKind, MetricValue};
 pub use running::{ReloadRefused, StopReport};

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use flumen_core::channel::{Channel, PutPart, SourceState, put_all};
-use flumen_core::interceptor::Interceptor;
+use flumen_core::interceptor::{Interceptor, PendingState};
 use flumen_core::selector::{ChannelSelector, Route};
 use flumen_core::source::{ChannelProcessor, ProcessError, ProcessFailure};
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
 use tokio::sync::oneshot;
+use tracing::error;
 
 use crate::metrics::FlowCounters;
 
@@ -59,14 +60,18 @@ impl Pipeline {
         counters: &FlowCounters,
     ) -> Result<(), ProcessFailure> {
         let mut batch = batch;
+        let mut pending = Pending::default();
         for (name, interceptor) in &self.interceptors {
             if batch.is_empty() {
                 break;
             }
             let result = interceptor.intercept(batch).await;
-            batch = result.map_err(|fault| component_failure(name, fault))?;
+            let answer = result.map_err(|fault| component_failure(name, fault))?;
+            pending.add(name, answer.pending);
+            batch = answer.events;
         }
         if batch.is_empty() {
+            pending.commit();
             return Ok(());
         }
         let routes = self
@@ -75,6 +80,7 @@ impl Pipeline {
             .map_err(|fault| component_failure(&ComponentName::from("selector"), fault))?;
         let parts = self.required_parts(&routes, counters);
         put_all(&parts, state).await.map_err(ProcessFailure::Put)?;
+        pending.commit();
         for route in &routes {
             for index in &route.optional {
                 self.put_optional(*index, &route.events, counters).await;
@@ -118,6 +124,26 @@ impl Pipeline {
             };
             if !put {
                 counters.optional_refused.add(piece.len() as u64);
+            }
+        }
+    }
+}
+
+/// What the interceptors of one batch remember of it, until it is put.
+#[derive(Default)]
+struct Pending(Vec<(ComponentName, Box<dyn PendingState>)>);
+
+impl Pending {
+    fn add(&mut self, name: &ComponentName, pending: Option<Box<dyn PendingState>>) {
+        self.0
+            .extend(pending.map(|pending| (name.clone(), pending)));
+    }
+
+    /// The batch is put. A state that cannot be kept is told and no reason to put it again.
+    fn commit(self) {
+        for (name, pending) in self.0 {
+            if let Err(fault) = pending.commit() {
+                error!(component = %name, "the state of an interceptor is lost, its events are not: {fault}");
             }
         }
     }

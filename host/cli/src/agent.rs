@@ -309,6 +309,9 @@ impl Session {
         mut watcher: Option<ConfigWatcher>,
     ) -> EndSignal {
         loop {
+            if let Some(watcher) = &mut watcher {
+                watcher.follow(handle);
+            }
             tokio::select! {
                 signal = ends.next() => return signal,
                 () = hangup.next() => {}

@@ -17,11 +17,16 @@ use flumen_core::settings::{Settings, Value};
 
 use crate::plan::{Component, Plan, SinkGroupPlan, SinkPlan, SourcePlan};
 
+/// Characters of what identifies a content that a line shows: enough to tell two versions apart.
+const CONTENT_SHOWN_CHARS: usize = 12;
+
 /// What changed about a component's own type and settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ComponentChange {
     /// Whether it is of another type now.
     pub is_other_type: bool,
+    /// Whether the content of its file is another one.
+    pub is_other_content: bool,
     /// The names of the options whose values differ, by name.
     pub options: Vec<String>,
 }
@@ -152,6 +157,7 @@ fn component_change(old: &Component, new: &Component) -> Option<ComponentChange>
     }
     Some(ComponentChange {
         is_other_type: !std::ptr::eq(old.row, new.row),
+        is_other_content: old.content != new.content,
         options: changed_options(&old.settings, &new.settings),
     })
 }
@@ -320,6 +326,14 @@ fn component_lines(lines: &mut Vec<String>, prefix: &str, old: &Component, new: 
     if !std::ptr::eq(old.row, new.row) {
         lines.push(format!("{prefix}type {} -> {}", old.row.name, new.row.name));
         return;
+    }
+    if old.content != new.content {
+        let content = |component: &Component| match &component.content {
+            Some(content) => content.chars().take(CONTENT_SHOWN_CHARS).collect(),
+            None => "unknown".to_owned(),
+        };
+        let (old, new) = (content(old), content(new));
+        lines.push(format!("{prefix}content {old} -> {new}"));
     }
     for name in changed_options(&old.settings, &new.settings) {
         let (old, new) = (value(&old.settings, &name), value(&new.settings, &name));

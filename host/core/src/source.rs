@@ -222,6 +222,15 @@ pub enum PollNext {
 /// cursor as source state, tries again for as long as the channel is full, and calls `ack` after
 /// the commit. A poll is never repeated for events that were given before.
 pub trait PolledSource: Send + Sync {
+    /// Gets everything that can fail before the first event and does not depend on the position,
+    /// while a predecessor may still be at work. Nothing to do unless a source says otherwise.
+    ///
+    /// # Errors
+    /// A fault that names what is wrong and the remedy; nothing is left open.
+    fn prepare(&mut self) -> BoxFuture<'_, Result<(), Fault>> {
+        crate::future::ready(Ok(()))
+    }
+
     /// Starts at the position of the last commit. Without a cursor a used instance goes on behind
     /// what was acknowledged last, and a new one starts at the beginning.
     ///

@@ -83,8 +83,7 @@ fn main() {
 fn start_up(runtime: &tokio::runtime::Runtime, rig: &rig::Rig) {
     let settings = rig::options_of(ComponentKind::Interceptor, "transform", &[]);
     let load = |rig: &rig::Rig| {
-        let name = "i1".into();
-        let guest = rig.host.load(ComponentKind::Interceptor, &name, &settings);
+        let guest = rig.load(ComponentKind::Interceptor, "i1", &settings);
         guest
             .expect("the fixture loads")
             .interceptor()

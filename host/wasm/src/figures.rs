@@ -20,6 +20,8 @@ pub(crate) struct Figures {
     pub(crate) strikes: Counter,
     /// Instances that were made.
     pub(crate) instances: Counter,
+    /// Instances that were replaced because their memory had grown near to the limit.
+    pub(crate) retired: Counter,
     own: Mutex<Own>,
 }
 
@@ -75,6 +77,7 @@ impl Figures {
             calls: self.calls.get(),
             strikes: self.strikes.get(),
             instances: self.instances.get(),
+            retired: self.retired.get(),
             log_lines_suppressed: 0,
             counters: own
                 .counters
@@ -123,6 +126,8 @@ pub struct GuestReport {
     pub strikes: u64,
     /// Instances that were made.
     pub instances: u64,
+    /// Instances that were replaced because their memory had grown near to the limit.
+    pub retired: u64,
     /// Log lines that were left out.
     pub log_lines_suppressed: u64,
     /// Counters of its own, by name; at most [`FIGURES_MAX`] together with the gauges.

@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use flumen_core::clock::Clock;
-use flumen_core::interceptor::Interceptor;
 use flumen_core::option::ComponentKind;
 use flumen_core::settings::{Settings, Value};
-use flumen_core::sink::Sink;
 use flumen_core::source::{PollBackOff, SourceInstance};
 use flumen_core::{ComponentName, Fault};
 use wasmtime::Engine;
@@ -30,7 +28,7 @@ use crate::rows;
 use crate::sink::GuestSink;
 use crate::source::GuestSource;
 use crate::state::{MemoryState, StateStore};
-use crate::store::{GuestParts, GuestState, Stopping};
+use crate::store::{GuestParts, GuestState};
 
 /// Compiled components that are kept in memory, newest last: as many as differ in one plan, so that
 /// a sink that is made anew does not read the disk for its code.
@@ -88,33 +86,32 @@ impl Host {
         })
     }
 
-    /// Reads, checks, compiles and links a component. Blocks for as long as compiling takes (some
-    /// 50 ms for 100 kB, seconds for an interpreter) unless its code is in the cache: not for a
-    /// thread that serves tasks.
+    /// Checks, compiles and links a component from its bytes (see [`read_component`]). Blocks for as
+    /// long as compiling takes (some 50 ms for 100 kB, seconds for an interpreter) unless its code
+    /// is in the cache: not for a thread that serves tasks.
     ///
     /// # Errors
-    /// A configuration fault that names the file and the remedy: not there, not a component, of
-    /// another world or version, or asking for what is not granted.
+    /// A configuration fault that names the component and the remedy: not a component, of another
+    /// world or version, or asking for what is not granted.
     pub fn load(
         &self,
         kind: ComponentKind,
         name: &ComponentName,
         settings: &Settings,
+        bytes: &[u8],
     ) -> Result<Guest, Fault> {
-        let path = Path::new(settings.text(rows::COMPONENT)?);
+        let shown = settings.text(rows::COMPONENT)?;
         let limits = Limits::from_settings(settings)?;
-        let bytes = read(path)?;
         let refuse = |error: Box<dyn std::error::Error + Send + Sync>| {
-            let shown = path.display();
             Fault::configuration(format!("component {shown} cannot be used as {name}"))
                 .with_cause(error)
         };
-        Contract::read(&bytes)
+        Contract::read(bytes)
             .and_then(|contract| contract.check(kind))
             .map_err(|error| refuse(error.into()))?;
-        let digest = Digest::of(&bytes);
+        let digest = Digest::of(bytes);
         let compiled = self
-            .compiled(digest, &bytes)
+            .compiled(digest, bytes)
             .map_err(|error| refuse(error.into_boxed_dyn_error()))?;
         let linked = self
             .linker
@@ -148,46 +145,33 @@ impl Host {
         Ok(Guest { maker, parts })
     }
 
-    /// A guest as a source. See [`Host::load`] for what it checks and how long it blocks.
-    ///
-    /// # Errors
-    /// As [`Host::load`].
-    pub fn source(
-        &self,
-        name: &ComponentName,
-        settings: &Settings,
-    ) -> Result<SourceInstance, Fault> {
-        self.load(ComponentKind::Source, name, settings)?.source()
-    }
-
-    /// A guest as an interceptor.
-    ///
-    /// # Errors
-    /// As [`Host::load`].
-    pub fn interceptor(
-        &self,
-        name: &ComponentName,
-        settings: &Settings,
-    ) -> Result<Arc<dyn Interceptor>, Fault> {
-        let guest = self.load(ComponentKind::Interceptor, name, settings)?;
-        Ok(Arc::new(guest.interceptor()?))
-    }
-
-    /// A guest as a sink.
-    ///
-    /// # Errors
-    /// As [`Host::load`].
-    pub fn sink(&self, name: &ComponentName, settings: &Settings) -> Result<Box<dyn Sink>, Fault> {
-        let guest = self.load(ComponentKind::Sink, name, settings)?;
-        Ok(Box::new(guest.sink()?))
-    }
-
     /// What there is to say of all guests that are loaded, oldest first. While one version follows
     /// another both are there, with the same figures.
     pub fn reports(&self) -> Vec<GuestReport> {
         let shared = self.lock();
         let alive = shared.guests.iter().filter_map(Weak::upgrade);
         alive.map(|parts| parts.report()).collect()
+    }
+
+    /// Tells the instances of all versions of a component but the one loaded last to wait no longer,
+    /// so that what replaces them does not wait for them.
+    pub fn stop_waiting_before_last(&self, name: &ComponentName) {
+        let mut versions = self.versions(name);
+        versions.pop();
+        versions.iter().for_each(|parts| parts.stop_waiting());
+    }
+
+    /// Tells the instances of all versions of a component to wait no longer.
+    pub fn stop_waiting(&self, name: &ComponentName) {
+        let versions = self.versions(name);
+        versions.iter().for_each(|parts| parts.stop_waiting());
+    }
+
+    /// The versions of a component that are loaded, oldest first.
+    fn versions(&self, name: &ComponentName) -> Vec<Arc<GuestParts>> {
+        let shared = self.lock();
+        let alive = shared.guests.iter().filter_map(Weak::upgrade);
+        alive.filter(|parts| parts.name == *name).collect()
     }
 
     fn maker<W: World>(&self, parts: &Arc<GuestParts>, pre: W::Pre) -> Maker<W> {
@@ -217,7 +201,7 @@ impl Host {
             figures,
             states: Arc::clone(&self.states),
             clock: Arc::clone(&self.clock),
-            stopping: Stopping::default(),
+            stopping: Mutex::default(),
         });
         shared.guests.push(Arc::downgrade(&parts));
         Ok(parts)
@@ -294,7 +278,7 @@ impl Guest {
     /// Tells the instances of this version that they are to stop: those that wait in the host's
     /// timers wake. Calls go on to be answered.
     pub fn stop_waiting(&self) {
-        self.parts.stopping.set();
+        self.parts.stop_waiting();
     }
 
     /// Makes an instance, runs its `init`, and drops it: whether the guest would start.
@@ -365,7 +349,11 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     Ok(linker)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+/// The bytes of a component's file, at most [`COMPONENT_BYTES_MAX`].
+///
+/// # Errors
+/// A configuration fault that names the file.
+pub fn read_component(path: &Path) -> Result<Vec<u8>, Fault> {
     let shown = path.display();
     let fail = |error: std::io::Error| {
         Fault::configuration(format!("cannot read component {shown}")).with_cause(error)

@@ -152,7 +152,7 @@ impl GuestState {
 impl timers::Host for GuestState {
     async fn sleep_ms(&mut self, duration_ms: u32) -> wasmtime::Result<bool> {
         let duration = Duration::from_millis(u64::from(duration_ms));
-        Ok(self.parts.stopping.sleep(duration).await)
+        Ok(self.stopping.sleep(duration).await)
     }
 
     fn now_ms(&mut self) -> wasmtime::Result<u64> {
@@ -160,6 +160,6 @@ impl timers::Host for GuestState {
     }
 
     fn stopping(&mut self) -> wasmtime::Result<bool> {
-        Ok(self.parts.stopping.is_set())
+        Ok(self.stopping.is_set())
     }
 }

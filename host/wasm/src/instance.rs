@@ -16,7 +16,10 @@ use wasmtime::{Engine, Store};
 use crate::bindings::types::Error;
 use crate::bindings::{interceptor, sink, source};
 use crate::columns::GuestBatch;
-use crate::limits::{MESSAGE_BYTES_MAX, REMAKE_WAIT_FIRST, REMAKE_WAIT_MAX, SHUTDOWN_WALL};
+use crate::limits::{
+    MESSAGE_BYTES_MAX, REMAKE_WAIT_FIRST, REMAKE_WAIT_MAX, SHUTDOWN_WALL, WORN_CALLS_MIN,
+    WORN_MEMORY_PERCENT,
+};
 use crate::store::{GuestParts, GuestState};
 use crate::text::one_line;
 use crate::trap::{self, GuestTrap, TrapCause};
@@ -111,7 +114,11 @@ impl<W: World> Maker<W> {
         let made = within(wall, W::instantiate(&self.pre, &mut store)).await;
         let world = settled(&store, "instantiation", made)?;
         self.parts.figures.instances.add(1);
-        let mut instance = Instance { store, world };
+        let mut instance = Instance {
+            store,
+            world,
+            calls: 0,
+        };
         let started = instance
             .call("init", |world, store| world.init(store))
             .await?;
@@ -127,6 +134,8 @@ impl<W: World> Maker<W> {
 pub(crate) struct Instance<W> {
     pub(crate) store: Store<GuestState>,
     world: W,
+    /// Calls since it was made.
+    calls: u64,
 }
 
 impl<W: World> Instance<W> {
@@ -142,6 +151,7 @@ impl<W: World> Instance<W> {
         GuestState::arm(&mut self.store);
         let parts = &self.store.data().parts;
         parts.figures.calls.add(1);
+        self.calls = self.calls.saturating_add(1);
         let wall = parts.limits.wall;
         let result = within(wall, run(&self.world, &mut self.store)).await;
         settled(&self.store, call, result)
@@ -208,6 +218,22 @@ impl<W: World> Instance<W> {
         if let Ok(Ok(())) = tokio::time::timeout(SHUTDOWN_WALL, call).await {
             let _ = self.store.data_mut().commit();
         }
+    }
+
+    /// Whether its memory has come so near to the limit that it is replaced between two calls,
+    /// before it fails in one: linear memory never shrinks, and a guest that leaks a little with
+    /// each call would otherwise fail one batch each time.
+    pub(crate) fn is_worn(&self) -> bool {
+        let state = self.store.data();
+        let limit_bytes = state.parts.limits.memory_bytes;
+        state.limiter.memory_bytes() >= limit_bytes / 100 * WORN_MEMORY_PERCENT
+            && self.calls >= WORN_CALLS_MIN
+    }
+
+    /// Ends a worn instance; see [`Instance::retire`].
+    pub(crate) fn retire_worn(self) {
+        self.store.data().parts.figures.retired.add(1);
+        self.retire();
     }
 
     /// Ends the instance in a task of its own, where there is a runtime, so that whoever drops it

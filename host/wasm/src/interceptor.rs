@@ -1,12 +1,12 @@
 //! A guest as an interceptor.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use flumen_core::future::BoxFuture;
-use flumen_core::interceptor::Interceptor;
+use flumen_core::interceptor::{Intercepted, Interceptor, PendingState};
 use flumen_core::{EventBatch, Fault, FaultKind, Side};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Resource;
 
 use crate::answer;
@@ -21,13 +21,16 @@ const CALL: &str = "intercept";
 /// time, each with one batch. A batch larger than [`CALL_EVENTS_MAX`] or [`CALL_BYTES_MAX`] goes
 /// through one instance in several calls, and its answers are joined.
 ///
-/// State that the guest writes counts once the whole batch is answered. A put that fails after that
-/// brings the same batch again.
+/// State that the guest writes counts when the batch is committed. Until then its instance waits
+/// with it, and with one worker the next batch as well, so that every batch sees the state of all
+/// batches before it. When the batch is refused the instance is dropped, and with it what it had in
+/// its own memory: the next one begins with the state as it is kept. A guest that writes no state
+/// never waits.
 pub struct GuestInterceptor {
     maker: Maker<InterceptorWorld>,
     /// One permit for each batch that may be under way.
-    turns: Semaphore,
-    rest: Mutex<Rest>,
+    turns: Arc<Semaphore>,
+    rest: Arc<Mutex<Rest>>,
 }
 
 /// What waits between two batches; at most `workers` instances.
@@ -41,8 +44,8 @@ impl GuestInterceptor {
     pub(crate) fn new(maker: Maker<InterceptorWorld>, workers: usize) -> Self {
         Self {
             maker,
-            turns: Semaphore::new(workers),
-            rest: Mutex::default(),
+            turns: Arc::new(Semaphore::new(workers)),
+            rest: Arc::default(),
         }
     }
 
@@ -69,30 +72,42 @@ impl GuestInterceptor {
         bytes.sum()
     }
 
-    /// A short lock: held to take an instance out or put it back, never over an await.
     fn rest(&self) -> MutexGuard<'_, Rest> {
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rest)
     }
 
-    async fn handle(&self, batch: EventBatch) -> Result<EventBatch, Fault> {
-        let turn = self.turns.acquire().await;
-        let _turn = turn.map_err(|_| Fault::transient(Side::Component, "the guest is stopping"))?;
+    async fn handle(&self, batch: EventBatch) -> Result<Intercepted, Fault> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|_| Fault::transient(Side::Component, "the guest is stopping"))?;
         let mut instance = self.instance().await?;
         let answer = all_calls(&mut instance, &batch).await;
-        let answer = answer.and_then(|answer| {
-            instance.store.data_mut().commit()?;
-            Ok(answer)
-        });
-        let mut rest = self.rest();
-        match &answer {
-            Err(fault) if fault.kind() == FaultKind::Broken => rest.remake.failed(Instant::now()),
-            _ => {
-                instance.store.data_mut().forget();
-                rest.remake.succeeded();
-                rest.idle.push(instance);
+        match answer {
+            Err(fault) => {
+                match fault.kind() {
+                    FaultKind::Broken => self.rest().remake.failed(Instant::now()),
+                    _ => {
+                        instance.store.data_mut().forget();
+                        give_back(&self.rest, instance);
+                    }
+                }
+                Err(fault)
+            }
+            Ok(events) if instance.store.data().staged.is_empty() => {
+                give_back(&self.rest, instance);
+                Ok(events.into())
+            }
+            Ok(events) => {
+                let pending = Pending {
+                    instance: Some(instance),
+                    rest: Arc::clone(&self.rest),
+                    _turn: turn,
+                };
+                Ok(Intercepted {
+                    events,
+                    pending: Some(Box::new(pending)),
+                })
             }
         }
-        answer
     }
 
     /// An idle instance, or a new one after the wait that earlier failures ask for.
@@ -115,8 +130,54 @@ impl GuestInterceptor {
     }
 }
 
+/// A short lock: held to take an instance out or put it back, never over an await.
+fn lock(rest: &Mutex<Rest>) -> MutexGuard<'_, Rest> {
+    rest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Puts an instance back after a call that ended well.
+fn give_back(rest: &Mutex<Rest>, instance: Instance<InterceptorWorld>) {
+    let mut rest = lock(rest);
+    rest.remake.succeeded();
+    match instance.is_worn() {
+        true => {
+            drop(rest);
+            instance.retire_worn();
+        }
+        false => rest.idle.push(instance),
+    }
+}
+
+/// State that counts with the commit of its batch, and the instance that wrote it.
+struct Pending {
+    instance: Option<Instance<InterceptorWorld>>,
+    rest: Arc<Mutex<Rest>>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl PendingState for Pending {
+    fn commit(mut self: Box<Self>) -> Result<(), Fault> {
+        let Some(mut instance) = self.instance.take() else {
+            return Ok(());
+        };
+        // An instance that could not write its state has more in its memory than is kept.
+        instance.store.data_mut().commit()?;
+        give_back(&self.rest, instance);
+        Ok(())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(mut instance) = self.instance.take() {
+            instance.store.data_mut().forget();
+            instance.retire();
+        }
+    }
+}
+
 impl Interceptor for GuestInterceptor {
-    fn intercept(&self, batch: EventBatch) -> BoxFuture<'_, Result<EventBatch, Fault>> {
+    fn intercept(&self, batch: EventBatch) -> BoxFuture<'_, Result<Intercepted, Fault>> {
         Box::pin(self.handle(batch))
     }
 }

@@ -60,6 +60,14 @@ pub const REMAKE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// made at once, because a new instance costs some 30 microseconds.
 pub const REMAKE_WAIT_FIRST: Duration = Duration::from_millis(50);
 
+/// How much of its memory limit an instance may hold, in percent, before it is replaced between two
+/// calls. What is left is room for one more call of a guest that leaks.
+pub const WORN_MEMORY_PERCENT: usize = 75;
+
+/// Calls that an instance handles at least before it is replaced for its memory. A guest that needs
+/// most of its limit from the start is not made anew with each call.
+pub const WORN_CALLS_MIN: u64 = 64;
+
 /// Bytes of one log line of a guest; the rest is cut off.
 pub const LOG_LINE_BYTES_MAX: usize = 8 << 10;
 

@@ -7,7 +7,8 @@ use flumen_core::option::{
 /// The type name in both dialects.
 pub const TYPE_NAME: &str = "wasm";
 
-pub(crate) const COMPONENT: &str = "component";
+/// The option that names the file of a component.
+pub const COMPONENT: &str = "component";
 pub(crate) const CONFIG_PREFIX: &str = "config.";
 pub(crate) const CPU_MS: &str = "limits.cpu_ms";
 pub(crate) const WALL_MS: &str = "limits.wall_ms";

@@ -67,6 +67,8 @@ impl GuestSink {
                     self.instance = Some(instance);
                 }
             }
+            // The next delivery makes another. What is in a buffer is delivered first.
+            Ok(_) if instance.is_worn() && !self.buffered => instance.retire_worn(),
             Ok(_) => self.instance = Some(instance),
         }
     }
@@ -94,6 +96,7 @@ impl GuestSink {
         let mut instance = self.take_instance().await?;
         let result = flush(&mut instance).await;
         let result = result.and_then(|()| instance.store.data_mut().commit());
+        self.buffered &= result.is_err();
         self.put_back(instance, &result);
         self.buffered = false;
         result

@@ -29,6 +29,8 @@ pub struct GuestSource {
     /// Never locked: a store may not be shared between threads, a source has to be, and the lock
     /// stands between them.
     instance: Mutex<Option<Instance<SourceWorld>>>,
+    /// Made and not opened yet: what a successor has ready before its predecessor ends.
+    fresh: Mutex<Option<Instance<SourceWorld>>>,
     /// Behind the events that were given last.
     given: Position,
     /// Behind the events that were acknowledged last.
@@ -51,6 +53,7 @@ impl GuestSource {
         Self {
             maker,
             instance: Mutex::default(),
+            fresh: Mutex::default(),
             given: Position::Known(None),
             acknowledged: None,
             unheard: None,
@@ -63,6 +66,18 @@ impl GuestSource {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn fresh(&mut self) -> &mut Option<Instance<SourceWorld>> {
+        self.fresh.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn make_ready(&mut self) -> Result<(), Fault> {
+        if self.fresh().is_none() && self.instance().is_none() {
+            let made = self.maker.make().await?;
+            *self.fresh() = Some(made);
+        }
+        Ok(())
+    }
+
     async fn reopen(&mut self, cursor: Option<Arc<[u8]>>) -> Result<(), Fault> {
         let cursor = cursor.or_else(|| self.acknowledged.clone());
         if let Some(mut old) = self.instance().take() {
@@ -71,12 +86,20 @@ impl GuestSource {
         }
         self.unheard = None;
         self.given = Position::Known(cursor.clone());
-        let instance = opened(&self.maker, cursor).await?;
+        let fresh = self.fresh().take();
+        let instance = opened(&self.maker, fresh, cursor).await?;
         *self.instance() = Some(instance);
         Ok(())
     }
 
     async fn poll_once(&mut self, events_max: usize) -> Result<Polled, Fault> {
+        // Taken out one after the other: an instance is never lost with nothing to tell it.
+        if let Some(cursor) = self.unheard.take()
+            && let Some(mut instance) = self.instance().take()
+        {
+            tell(&mut instance, cursor).await?;
+            *self.instance() = Some(instance);
+        }
         let mut instance = self.take_instance().await?;
         let result = self.events(&mut instance, events_max).await;
         match &result {
@@ -92,10 +115,17 @@ impl GuestSource {
 
     async fn take_instance(&mut self) -> Result<Instance<SourceWorld>, Fault> {
         if let Some(instance) = self.instance().take() {
-            return Ok(instance);
+            // Replaced only where nothing is under way and another one can go on.
+            let settled = self.unheard.is_none()
+                && matches!(&self.given, Position::Known(Some(given))
+                    if self.acknowledged.as_ref() == Some(given));
+            if !settled || !instance.is_worn() {
+                return Ok(instance);
+            }
+            instance.retire_worn();
         }
         match &self.given {
-            Position::Known(cursor) => opened(&self.maker, cursor.clone()).await,
+            Position::Known(cursor) => opened(&self.maker, None, cursor.clone()).await,
             Position::Lost => {
                 let name = &self.maker.parts.name;
                 Err(Fault::new(
@@ -112,10 +142,6 @@ impl GuestSource {
         instance: &mut Instance<SourceWorld>,
         events_max: usize,
     ) -> Result<Polled, Fault> {
-        if let Some(cursor) = &self.unheard {
-            tell(instance, cursor.clone()).await?;
-            self.unheard = None;
-        }
         let wanted = u32::try_from(events_max).unwrap_or(u32::MAX);
         let polled = instance
             .call(POLL, move |world, store| {
@@ -152,9 +178,13 @@ impl GuestSource {
 /// A new instance that stands at a cursor.
 async fn opened(
     maker: &Maker<SourceWorld>,
+    fresh: Option<Instance<SourceWorld>>,
     cursor: Option<Arc<[u8]>>,
 ) -> Result<Instance<SourceWorld>, Fault> {
-    let mut instance = maker.make().await?;
+    let mut instance = match fresh {
+        Some(fresh) => fresh,
+        None => maker.make().await?,
+    };
     let opened = instance
         .call(OPEN, move |world, store| {
             Box::pin(async move {
@@ -217,6 +247,10 @@ fn checked(
 }
 
 impl PolledSource for GuestSource {
+    fn prepare(&mut self) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(self.make_ready())
+    }
+
     fn open(&mut self, cursor: Option<&[u8]>) -> BoxFuture<'_, Result<(), Fault>> {
         let cursor = cursor.map(Arc::from);
         Box::pin(self.reopen(cursor))

@@ -1,8 +1,8 @@
 //! What belongs to one instance: its limits as they are being used up, its handles, its staged
 //! state, and a WASI with nothing behind it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flumen_core::clock::Clock;
@@ -32,10 +32,21 @@ pub(crate) struct GuestParts {
     pub(crate) figures: Arc<Figures>,
     pub(crate) states: Arc<dyn StateStore>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) stopping: Stopping,
+    /// What the instances that are made from now on listen to.
+    pub(crate) stopping: Mutex<Arc<Stopping>>,
 }
 
 impl GuestParts {
+    /// Tells the instances that are there now to wait no longer. Those made later wait as ever.
+    pub(crate) fn stop_waiting(&self) {
+        std::mem::take(&mut *self.lock_stopping()).set();
+    }
+
+    /// A short lock: held for a copy.
+    fn lock_stopping(&self) -> std::sync::MutexGuard<'_, Arc<Stopping>> {
+        self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn report(&self) -> GuestReport {
         GuestReport {
             log_lines_suppressed: self.log.suppressed(),
@@ -44,7 +55,7 @@ impl GuestParts {
     }
 }
 
-/// Tells waiting guests that they are to stop.
+/// Tells waiting instances that they are to stop.
 #[derive(Default)]
 pub(crate) struct Stopping {
     stopping: AtomicBool,
@@ -81,6 +92,7 @@ pub(crate) struct GuestState {
     pub(crate) staged: StagedState,
     pub(crate) last_words: LastWords,
     pub(crate) limiter: MemoryLimiter,
+    pub(crate) stopping: Arc<Stopping>,
     wasi: WasiCtx,
     ticks_left: u64,
 }
@@ -99,6 +111,7 @@ impl GuestState {
             last_words,
             limiter: MemoryLimiter::new(limits.memory_bytes),
             ticks_left: 0,
+            stopping: Arc::clone(&parts.lock_stopping()),
             parts: Arc::clone(parts),
         };
         let mut store = Store::new(engine, state);

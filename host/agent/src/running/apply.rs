@@ -15,10 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flumen_config::plan::Plan;
-use flumen_core::ComponentName;
+use flumen_config::plan::{Component, Plan};
 use flumen_core::channel::Channel;
 use flumen_core::source::StopReason;
+use flumen_core::{ComponentName, Fault, Side};
 use tracing::{error, info, warn};
 
 use super::drain::emptied;
@@ -30,6 +30,10 @@ use crate::metrics::MetricKind;
 use crate::processor::{Processor, Through};
 use crate::sink::{GroupTask, SinkSlot};
 use crate::source::{SourceParts, SourceTask};
+
+/// How long a reload may take to get ready: to compile the largest component seen takes some ten
+/// seconds, and a component whose `init` waits is cut off by its own limits before that.
+const PREPARE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How long a reload waits for a removed or changed source to finish what it has in hand. More than
 /// the default keep-alive of a full channel (3 s).
@@ -53,7 +57,7 @@ impl Running {
         plan: Plan,
         strictness: Strictness,
     ) -> Result<(), ReloadRefused> {
-        let mut prepared = self.prepare(&plan, strictness).await?;
+        let mut prepared = self.prepare_in_time(&plan, strictness).await?;
         let leaving = self.put_channels(&mut prepared);
         let old_groups = groups_of(&self.plan);
         let new_groups = groups_of(&plan);
@@ -61,6 +65,12 @@ impl Running {
         self.register_sinks(&plan, &mut prepared);
 
         let mut pool = std::mem::take(&mut prepared.slots);
+        for name in pool.keys() {
+            self.hurry(
+                &build::guest_sink(name),
+                plan.sinks.get(name).map(|own| &own.component),
+            );
+        }
         self.end_groups(&change.ending_now, &mut pool).await;
         self.spawn_groups(
             &mut change.starting,
@@ -89,6 +99,37 @@ impl Running {
         while self.background.try_join_next().is_some() {}
         self.plan = plan;
         Ok(())
+    }
+
+    /// Prepares a reload in bounded time. What is cut off has changed nothing, and code that was
+    /// being compiled is in the cache later.
+    async fn prepare_in_time(
+        &self,
+        plan: &Plan,
+        strictness: Strictness,
+    ) -> Result<Prepared, ReloadRefused> {
+        if strictness == Strictness::Start {
+            return self.prepare(plan, strictness).await;
+        }
+        let prepared = tokio::time::timeout(PREPARE_DEADLINE, self.prepare(plan, strictness));
+        prepared.await.unwrap_or_else(|_| {
+            let seconds = PREPARE_DEADLINE.as_secs();
+            let message = format!(
+                "not ready within {seconds} s; reload again when what it waits for is there"
+            );
+            let fault = Fault::transient(Side::Component, message);
+            Err(ReloadRefused {
+                problems: vec![("the new configuration".to_owned(), fault)],
+            })
+        })
+    }
+
+    /// Tells a guest that is about to be replaced or removed to wait no longer.
+    fn hurry(&self, guest: &ComponentName, successor: Option<&Component>) {
+        match successor.is_some_and(build::is_guest) {
+            true => self.guests.stop_waiting_before_last(guest),
+            false => self.guests.stop_waiting(guest),
+        }
     }
 
     /// Puts new channels in place and returns those that leave.
@@ -284,6 +325,7 @@ impl Running {
         let Some(running) = self.sources.remove(name) else {
             return;
         };
+        self.hurry(&build::guest_source(name), None);
         if !running
             .task
             .end(StopReason::Drain, SOURCE_END_DEADLINE)
@@ -312,6 +354,8 @@ impl Running {
             true => StopReason::HandOver,
             false => StopReason::Drain,
         };
+        let successor = plan.sources.get(name).map(|source| &source.component);
+        self.hurry(&build::guest_source(name), successor);
         if !old.task.end(reason, SOURCE_END_DEADLINE).await {
             warn!(source = %name, "source did not hand over in time and was cut off");
         }

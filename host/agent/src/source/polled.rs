@@ -112,7 +112,7 @@ impl PolledDriver {
 
 impl Source for PolledDriver {
     fn prepare(&mut self, _predecessor: Option<Handover>) -> BoxFuture<'_, Result<(), Fault>> {
-        flumen_core::future::ready(Ok(()))
+        self.source.prepare()
     }
 
     fn run(&mut self, context: SourceContext) -> BoxFuture<'_, Result<(), Fault>> {

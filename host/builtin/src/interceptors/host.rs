@@ -18,7 +18,7 @@ use std::time::Duration;
 use flumen_core::batch::{Existing, HeaderName};
 use flumen_core::clock::Clock;
 use flumen_core::future::ready;
-use flumen_core::interceptor::Interceptor;
+use flumen_core::interceptor::{Intercepted, Interceptor};
 use flumen_core::option::DefaultValue::Is;
 use flumen_core::option::{ComponentKind, ComponentRow, OptionRow, Support, ValueKind};
 use flumen_core::settings::Settings;
@@ -101,16 +101,17 @@ struct Host {
 }
 
 impl Host {
-    fn apply(&self, batch: EventBatch, own: &Own) -> Result<EventBatch, Fault> {
-        match own {
-            Own::Known(value) => set_constant(&batch, &self.header, value, self.existing),
-            Own::Resolving | Own::Unknown => Ok(batch),
-        }
+    fn apply(&self, batch: EventBatch, own: &Own) -> Result<Intercepted, Fault> {
+        let events = match own {
+            Own::Known(value) => set_constant(&batch, &self.header, value, self.existing)?,
+            Own::Resolving | Own::Unknown => batch,
+        };
+        Ok(events.into())
     }
 }
 
 impl Interceptor for Host {
-    fn intercept(&self, batch: EventBatch) -> BoxFuture<'_, Result<EventBatch, Fault>> {
+    fn intercept(&self, batch: EventBatch) -> BoxFuture<'_, Result<Intercepted, Fault>> {
         let own = self.value.borrow().clone();
         if !matches!(own, Own::Resolving) {
             return ready(self.apply(batch, &own));
@@ -239,7 +240,8 @@ mod tests {
         let batch = interceptor
             .intercept(half_marked("host"))
             .await
-            .expect("sets");
+            .expect("sets")
+            .events;
         let values = values_of(&batch, "host");
         assert!(
             values
@@ -259,7 +261,7 @@ mod tests {
         sender
             .send(Own::Known("10.0.0.1".into()))
             .expect("is heard");
-        let batch = waiting.await.expect("sets");
+        let batch = waiting.await.expect("sets").events;
         let text = |value: &str| Some(value.to_owned());
         assert_eq!(values_of(&batch, "host"), [text("kept"), text("10.0.0.1")]);
     }
@@ -269,16 +271,25 @@ mod tests {
         let (sender, host) = host(Existing::Replace);
         let started = Instant::now();
         let batch = half_marked("host");
-        assert_eq!(host.intercept(batch.clone()).await.expect("passes"), batch);
+        assert_eq!(
+            host.intercept(batch.clone()).await.expect("passes").events,
+            batch
+        );
         assert_eq!(started.elapsed(), RESOLVE_WAIT_MAX);
-        assert_eq!(host.intercept(batch.clone()).await.expect("passes"), batch);
+        assert_eq!(
+            host.intercept(batch.clone()).await.expect("passes").events,
+            batch
+        );
         assert_eq!(
             started.elapsed(),
             RESOLVE_WAIT_MAX,
             "only the first batches wait"
         );
         sender.send(Own::Unknown).expect("is heard");
-        assert_eq!(host.intercept(batch.clone()).await.expect("passes"), batch);
+        assert_eq!(
+            host.intercept(batch.clone()).await.expect("passes").events,
+            batch
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use flumen_core::clock::Clock;
 use flumen_core::future::ready;
-use flumen_core::interceptor::Interceptor;
+use flumen_core::interceptor::{Intercepted, Interceptor};
 use flumen_core::option::DefaultValue::Is;
 use flumen_core::option::{ComponentKind, ComponentRow, OptionRow, Support, ValueKind};
 use flumen_core::settings::Settings;
@@ -134,8 +134,8 @@ impl<'a> Hits<'a> {
 }
 
 impl Interceptor for RegexFilter {
-    fn intercept(&self, batch: EventBatch) -> BoxFuture<'_, Result<EventBatch, Fault>> {
-        ready(Ok(self.filter(&batch)))
+    fn intercept(&self, batch: EventBatch) -> BoxFuture<'_, Result<Intercepted, Fault>> {
+        ready(Ok(self.filter(&batch).into()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flumen_core::batch::{Existing, HeaderName};
 use flumen_core::clock::Clock;
 use flumen_core::future::ready;
-use flumen_core::interceptor::Interceptor;
+use flumen_core::interceptor::{Intercepted, Interceptor};
 use flumen_core::option::DefaultValue::Is;
 use flumen_core::option::{ComponentKind, ComponentRow, OptionRow, Support, ValueKind};
 use flumen_core::settings::Settings;
@@ -51,13 +51,9 @@ struct StaticHeader {
 }
 
 impl Interceptor for StaticHeader {
-    fn intercept(&self, batch: EventBatch) -> BoxFuture<'_, Result<EventBatch, Fault>> {
-        ready(set_constant(
-            &batch,
-            &self.header,
-            &self.value,
-            self.existing,
-        ))
+    fn intercept(&self, batch: EventBatch) -> BoxFuture<'_, Result<Intercepted, Fault>> {
+        let set = set_constant(&batch, &self.header, &self.value, self.existing);
+        ready(set.map(Intercepted::from))
     }
 }
 
@@ -75,7 +71,10 @@ mod tests {
         let interceptor = build(&checked(&ROW, set), &clock).expect("builds");
         let batch = half_marked(header);
         conforms(&*interceptor, std::slice::from_ref(&batch)).await;
-        values_of(&interceptor.intercept(batch).await.expect("sets"), header)
+        values_of(
+            &interceptor.intercept(batch).await.expect("sets").events,
+            header,
+        )
     }
 
     #[tokio::test]

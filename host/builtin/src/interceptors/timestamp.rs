@@ -8,7 +8,7 @@ use std::sync::Arc;
 use flumen_core::batch::{Existing, HeaderName};
 use flumen_core::clock::Clock;
 use flumen_core::future::ready;
-use flumen_core::interceptor::Interceptor;
+use flumen_core::interceptor::{Intercepted, Interceptor};
 use flumen_core::option::DefaultValue::Is;
 use flumen_core::option::{ComponentKind, ComponentRow, OptionRow, Support, ValueKind};
 use flumen_core::settings::Settings;
@@ -59,9 +59,10 @@ struct Timestamp {
 }
 
 impl Interceptor for Timestamp {
-    fn intercept(&self, batch: EventBatch) -> BoxFuture<'_, Result<EventBatch, Fault>> {
+    fn intercept(&self, batch: EventBatch) -> BoxFuture<'_, Result<Intercepted, Fault>> {
         let now_ms: Arc<str> = self.clock.now_ms().to_string().into();
-        ready(set_constant(&batch, &self.header, &now_ms, self.existing))
+        let set = set_constant(&batch, &self.header, &now_ms, self.existing);
+        ready(set.map(Intercepted::from))
     }
 }
 
@@ -79,7 +80,10 @@ mod tests {
         let interceptor = build(&checked(&ROW, set), &clock).expect("builds");
         let batch = half_marked(header);
         conforms(&*interceptor, std::slice::from_ref(&batch)).await;
-        values_of(&interceptor.intercept(batch).await.expect("sets"), header)
+        values_of(
+            &interceptor.intercept(batch).await.expect("sets").events,
+            header,
+        )
     }
 
     #[tokio::test]

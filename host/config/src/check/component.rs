@@ -74,6 +74,7 @@ impl<'d> Checker<'d> {
         Some(Component {
             row,
             settings,
+            content: None,
             place,
         })
     }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use flumen_core::interceptor::Interceptor;
 use flumen_core::{Fault, FaultKind, Side};
 use flumen_wasm::{GuestInterceptor, TrapCause};
 
-use crate::rig::{Rig, batch, trap};
+use crate::rig::{Rig, Through, batch, trap};
 
 /// Sends the batch that makes the guest misbehave, and gives its fault. A neighbour in the same
 /// host handles batches meanwhile, and the guest itself must serve the next batch.
@@ -22,7 +21,7 @@ async fn misbehave(rig: &Rig, options: &[(&str, &str)], body: &str) -> (Fault, G
         async move {
             let mut batches = 0;
             while !over.load(Ordering::Relaxed) || batches == 0 {
-                neighbour.intercept(batch(["a", "b"])).await.unwrap();
+                neighbour.through(batch(["a", "b"])).await.unwrap();
                 batches += 1;
                 tokio::task::yield_now().await;
             }
@@ -31,12 +30,12 @@ async fn misbehave(rig: &Rig, options: &[(&str, &str)], body: &str) -> (Fault, G
     });
     let guest = rig.interceptor("hostile", options);
     let fine = batch(["fine", "fine"]);
-    assert_eq!(guest.intercept(fine.clone()).await.unwrap(), fine);
-    let fault = guest.intercept(batch([body, "second"])).await.unwrap_err();
+    assert_eq!(guest.through(fine.clone()).await.unwrap(), fine);
+    let fault = guest.through(batch([body, "second"])).await.unwrap_err();
     over.store(true, Ordering::Relaxed);
     assert!(at_work.await.unwrap() > 0, "the neighbour goes on");
     assert_eq!(
-        guest.intercept(fine.clone()).await.unwrap(),
+        guest.through(fine.clone()).await.unwrap(),
         fine,
         "a new instance serves"
     );
@@ -102,7 +101,7 @@ async fn an_endless_loop_at_the_start_is_stopped() {
         &[("limits.cpu_ms", "20"), ("config.init", "loop")],
     );
     for _ in 0..3 {
-        let fault = guest.intercept(batch(["fine"])).await.unwrap_err();
+        let fault = guest.through(batch(["fine"])).await.unwrap_err();
         assert_eq!(trap(&fault).call, "init");
     }
 }
@@ -212,10 +211,10 @@ async fn false_answers_are_refused_as_a_whole() {
 async fn what_is_not_granted_is_not_there() {
     let rig = Rig::new();
     let guest = rig.interceptor("hostile", &[]);
-    let fault = guest.intercept(batch(["files"])).await.unwrap_err();
+    let fault = guest.through(batch(["files"])).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Poison, "{fault}");
     assert!(!fault.to_string().contains("root:"), "{fault}");
-    let fault = guest.intercept(batch(["environment"])).await.unwrap_err();
+    let fault = guest.through(batch(["environment"])).await.unwrap_err();
     assert!(fault.to_string().contains("0 are seen"), "{fault}");
 }
 
@@ -224,7 +223,7 @@ async fn state_stays_within_its_limit() {
     let rig = Rig::new();
     let guest = rig.interceptor("hostile", &[]);
     for body in ["large state", "many states"] {
-        let fault = guest.intercept(batch([body])).await.unwrap_err();
+        let fault = guest.through(batch([body])).await.unwrap_err();
         assert!(
             fault.to_string().contains("limits.state_bytes = 1048576"),
             "{fault}"
@@ -241,7 +240,7 @@ async fn state_stays_within_its_limit() {
 async fn figures_stay_within_their_number() {
     let rig = Rig::new();
     let guest = rig.interceptor("hostile", &[]);
-    guest.intercept(batch(["figures"])).await.unwrap();
+    guest.through(batch(["figures"])).await.unwrap();
     let counters = rig.host.reports()[0].counters.len();
     assert_eq!(counters, flumen_wasm::limits::FIGURES_MAX);
 }
@@ -250,8 +249,8 @@ async fn figures_stay_within_their_number() {
 async fn a_log_flood_is_cut() {
     let rig = Rig::new();
     let guest = rig.interceptor("hostile", &[("limits.log_lines_per_second", "5")]);
-    guest.intercept(batch(["log flood"])).await.unwrap();
-    guest.intercept(batch(["long log line"])).await.unwrap();
+    guest.through(batch(["log flood"])).await.unwrap();
+    guest.through(batch(["long log line"])).await.unwrap();
     // 20 001 lines, and in a slow run a few seconds in which five of them pass.
     let suppressed = rig.host.reports()[0].log_lines_suppressed;
     assert!(suppressed > 19_000, "{suppressed} lines were left out");

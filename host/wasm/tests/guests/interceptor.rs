@@ -3,10 +3,9 @@ use std::time::Duration;
 
 use flumen_core::batch::{Existing, HeaderName};
 use flumen_core::conformance::interceptor::conforms;
-use flumen_core::interceptor::Interceptor;
 use flumen_core::{EventBatch, FaultKind, Side};
 
-use crate::rig::{Rig, batch, bodies};
+use crate::rig::{Rig, Through, batch, bodies};
 
 #[tokio::test]
 async fn well_behaved_guests_conform() {
@@ -37,17 +36,14 @@ async fn a_guest_sees_all_and_its_answers_are_applied() {
     let guest = |mode| rig.interceptor("transform", &[("config.mode", mode), ("config.keep", "e")]);
     let events = batch(["one", "two", "three", "four", "five six"]);
 
-    let touched = guest("touch").intercept(events.clone()).await.unwrap();
+    let touched = guest("touch").through(events.clone()).await.unwrap();
     assert_eq!(touched.header("touched").unwrap().constant(), Some("true"));
     assert_eq!(bodies(&touched), bodies(&events));
 
-    let kept = guest("filter").intercept(events.clone()).await.unwrap();
+    let kept = guest("filter").through(events.clone()).await.unwrap();
     assert_eq!(bodies(&kept), ["one", "three", "five six"]);
 
-    let split = guest("split")
-        .intercept(with_header(&events))
-        .await
-        .unwrap();
+    let split = guest("split").through(with_header(&events)).await.unwrap();
     assert_eq!(
         bodies(&split),
         ["one", "two", "three", "four", "five", "six"]
@@ -56,7 +52,7 @@ async fn a_guest_sees_all_and_its_answers_are_applied() {
     assert_eq!(gone.iter().filter(Option::is_none).count(), 1);
     assert_eq!(gone.get(1), None);
 
-    let edited = guest("edit").intercept(with_header(&events)).await.unwrap();
+    let edited = guest("edit").through(with_header(&events)).await.unwrap();
     assert_eq!(bodies(&edited), ["one", "TWO", "four", "five six"]);
     let number = edited.header("number").unwrap();
     assert_eq!(
@@ -75,13 +71,13 @@ async fn a_batch_larger_than_a_call_is_handled_in_order() {
         &[("config.mode", "filter"), ("config.keep", "7")],
     );
     let events = batch((0..10_000).map(|number| number.to_string()));
-    let kept = guest.intercept(events).await.unwrap();
+    let kept = guest.through(events).await.unwrap();
     let expected: Vec<String> = (0..10_000)
         .map(|number| number.to_string())
         .filter(|text| text.contains('7'))
         .collect();
     assert_eq!(bodies(&kept), expected);
-    let none = guest.intercept(batch(["1"; 5000])).await.unwrap();
+    let none = guest.through(batch(["1"; 5000])).await.unwrap();
     assert!(none.is_empty());
 }
 
@@ -96,14 +92,14 @@ async fn errors_of_a_guest_become_faults_of_their_kind_and_leave_no_state() {
         ("broken", FaultKind::Broken, Side::Component),
     ];
     for (body, kind, side) in expected {
-        let fault = guest.intercept(batch([body])).await.unwrap_err();
+        let fault = guest.through(batch([body])).await.unwrap_err();
         assert_eq!((fault.kind(), fault.side()), (kind, side), "{fault}");
         let wait = (kind == FaultKind::Transient).then_some(Duration::from_millis(250));
         assert_eq!(fault.retry_after(), wait);
         assert!(fault.to_string().contains("i1"), "{fault}");
         assert_eq!(rig.state("i1", "seen"), None);
     }
-    guest.intercept(batch(["fine"])).await.unwrap();
+    guest.through(batch(["fine"])).await.unwrap();
     assert_eq!(rig.state("i1", "seen"), Some(b"yes".to_vec()));
 }
 
@@ -114,7 +110,7 @@ async fn state_and_figures_outlive_the_instance_and_the_version() {
     for round in 1..=3_u64 {
         let guest = rig.interceptor("transform", &options);
         for call in 0..5 {
-            let answer = guest.intercept(batch(["x"])).await.unwrap();
+            let answer = guest.through(batch(["x"])).await.unwrap();
             let count = ((round - 1) * 5 + call + 1).to_string();
             assert_eq!(
                 answer.header("batches").unwrap().get(0),
@@ -122,7 +118,7 @@ async fn state_and_figures_outlive_the_instance_and_the_version() {
             );
         }
         let other = rig.named("i2", "transform", &options);
-        let answer = other.intercept(batch(["x"])).await.unwrap();
+        let answer = other.through(batch(["x"])).await.unwrap();
         let count = round.to_string();
         assert_eq!(
             answer.header("batches").unwrap().get(0),
@@ -159,7 +155,7 @@ async fn workers_share_the_load_and_each_connection_keeps_its_order() {
         tokio::spawn(async move {
             for number in 0..20 {
                 let events = batch([number.to_string()]);
-                assert_eq!(guest.intercept(events.clone()).await.unwrap(), events);
+                assert_eq!(guest.through(events.clone()).await.unwrap(), events);
             }
         })
     });
@@ -177,9 +173,9 @@ async fn a_call_that_is_cut_off_ends_its_instance_only() {
     let guest = rig.interceptor("hostile", &[]);
     guest.prepare().await.unwrap();
     let events = batch(["sleep for ever"]);
-    let cut = tokio::time::timeout(Duration::from_millis(20), guest.intercept(events)).await;
+    let cut = tokio::time::timeout(Duration::from_millis(20), guest.through(events)).await;
     assert!(cut.is_err());
     let fine = batch(["fine"]);
-    assert_eq!(guest.intercept(fine.clone()).await.unwrap(), fine);
+    assert_eq!(guest.through(fine.clone()).await.unwrap(), fine);
     assert_eq!(rig.host.reports()[0].instances, 2);
 }

@@ -5,18 +5,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use flumen_core::conformance::settings::settings;
-use flumen_core::interceptor::Interceptor;
 use flumen_core::option::ComponentKind;
 use flumen_core::{Fault, FaultKind, Side};
 use flumen_wasm::Contract;
 
-use crate::rig::{Rig, batch, fixture, options_of};
+use crate::rig::{Rig, Through, batch, fixture, options_of};
 
 fn refused(kind: ComponentKind, path: &Path) -> Fault {
     let row = flumen_wasm::rows().find(|row| row.kind == kind).unwrap();
     let settings = settings(row, &[("component", path.to_str().unwrap())]);
     let rig = Rig::new();
-    let fault = rig.host.load(kind, &"i1".into(), &settings).err().unwrap();
+    let fault = rig.load(kind, "i1", &settings).err().unwrap();
     assert_eq!(
         (fault.kind(), fault.side()),
         (FaultKind::Configuration, Side::Operator)
@@ -124,7 +123,7 @@ async fn compiled_code_is_kept_and_a_damaged_file_of_it_is_made_anew() {
     let works = || async {
         let rig = Rig::with_cache(Some(cache.clone()));
         let guest = rig.interceptor("transform", &[("config.mode", "touch")]);
-        let answer = guest.intercept(batch(["x"])).await.unwrap();
+        let answer = guest.through(batch(["x"])).await.unwrap();
         assert!(answer.header("touched").is_some());
     };
     works().await;
@@ -156,6 +155,9 @@ fn a_setting_that_is_no_text_is_named() {
     let rig = Rig::new();
     let settings = options_of(ComponentKind::Sink, "record", &[]);
     let settings = settings.with("config.x", flumen_core::settings::Value::Boolean(true));
-    let fault = rig.host.sink(&"k1".into(), &settings).err().unwrap();
+    let fault = rig
+        .load(ComponentKind::Sink, "k1", &settings)
+        .err()
+        .unwrap();
     assert!(fault.to_string().contains("config.x"), "{fault}");
 }

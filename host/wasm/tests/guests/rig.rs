@@ -7,10 +7,14 @@ use std::sync::{Arc, Once, OnceLock};
 use flumen_core::batch::BatchBuilder;
 use flumen_core::clock::ManualClock;
 use flumen_core::conformance::settings::settings;
+use flumen_core::future::BoxFuture;
+use flumen_core::interceptor::Interceptor;
 use flumen_core::option::ComponentKind;
 use flumen_core::settings::Settings;
 use flumen_core::{ComponentName, EventBatch, Fault};
-use flumen_wasm::{GuestInterceptor, GuestTrap, Host, MemoryState, StateStore};
+use flumen_wasm::{
+    Guest, GuestInterceptor, GuestTrap, Host, MemoryState, StateStore, read_component,
+};
 
 /// The file of a fixture, built when the first test asks for one.
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -87,16 +91,43 @@ impl Rig {
         options: &[(&str, &str)],
     ) -> GuestInterceptor {
         let settings = options_of(ComponentKind::Interceptor, fixture, options);
-        let guest = self
-            .host
-            .load(ComponentKind::Interceptor, &name.into(), &settings);
+        let guest = self.load(ComponentKind::Interceptor, name, &settings);
         guest.unwrap().interceptor().unwrap()
+    }
+
+    /// Reads and loads the component that the settings name.
+    pub(crate) fn load(
+        &self,
+        kind: ComponentKind,
+        name: &str,
+        settings: &Settings,
+    ) -> Result<Guest, Fault> {
+        let bytes = read_component(Path::new(settings.text("component").unwrap()))?;
+        self.host.load(kind, &name.into(), settings, &bytes)
     }
 
     pub(crate) fn state(&self, component: &str, key: &str) -> Option<Vec<u8>> {
         self.states
             .get(&ComponentName::from(component), key)
             .unwrap()
+    }
+}
+
+/// Calls an interceptor as the way into the channels does.
+pub(crate) trait Through {
+    /// The events that come out, with all that is remembered of them committed.
+    fn through(&self, batch: EventBatch) -> BoxFuture<'_, Result<EventBatch, Fault>>;
+}
+
+impl<I: Interceptor> Through for I {
+    fn through(&self, batch: EventBatch) -> BoxFuture<'_, Result<EventBatch, Fault>> {
+        Box::pin(async move {
+            let answer = self.intercept(batch).await?;
+            if let Some(pending) = answer.pending {
+                pending.commit()?;
+            }
+            Ok(answer.events)
+        })
     }
 }
 

@@ -16,7 +16,7 @@ fn sink(rig: &Rig, options: &[(&str, &str)]) -> GuestSink {
     let mut all = vec![("limits.state_bytes", "67108864")];
     all.extend_from_slice(options);
     let settings = options_of(ComponentKind::Sink, "record", &all);
-    let guest = rig.host.load(ComponentKind::Sink, &NAME.into(), &settings);
+    let guest = rig.load(ComponentKind::Sink, NAME, &settings);
     guest.unwrap().sink().unwrap()
 }
 

@@ -10,7 +10,12 @@ use crate::rig::{Rig, bodies, options_of, trap};
 
 fn source(rig: &Rig, options: &[(&str, &str)]) -> Box<dyn PolledSource> {
     let settings = options_of(ComponentKind::Source, "count", options);
-    match rig.host.source(&"r1".into(), &settings).unwrap() {
+    match rig
+        .load(ComponentKind::Source, "r1", &settings)
+        .unwrap()
+        .source()
+        .unwrap()
+    {
         SourceInstance::Polled { source, .. } => source,
         SourceInstance::EventDriven(_) => panic!("a guest is polled"),
     }

@@ -37,8 +37,13 @@ async fn kept(set: &[(&str, &str)], bodies: &[&str]) -> Vec<String> {
     let kept = interceptor
         .intercept(packed.clone())
         .await
-        .expect("filters");
-    let same = interceptor.intercept(lines.clone()).await.expect("filters");
+        .expect("filters")
+        .events;
+    let same = interceptor
+        .intercept(lines.clone())
+        .await
+        .expect("filters")
+        .events;
     assert_eq!(kept, same, "delimiters between bodies make no difference");
     conforms(&*interceptor, &[packed, lines]).await;
     let text = |body: &[u8]| String::from_utf8_lossy(body).into_owned();
@@ -76,10 +81,11 @@ async fn a_match_over_a_line_feed_is_within_a_body_or_nowhere() {
             .intercept(straddling)
             .await
             .expect("filters")
+            .events
             .is_empty()
     );
     let within = packed(&["xa\nb", "b"]);
-    let kept = interceptor.intercept(within).await.expect("filters");
+    let kept = interceptor.intercept(within).await.expect("filters").events;
     assert_eq!(kept.bodies().collect::<Vec<_>>(), [b"xa\nb"]);
 }
 
@@ -114,6 +120,7 @@ async fn bodies_are_bytes() {
                 .intercept(batch.clone())
                 .await
                 .expect("filters")
+                .events
                 .len(),
             1
         );
