@@ -21,7 +21,7 @@ impl<T> Slot<T> {
     /// from here on; without that only the trap would, which does not say why.
     ///
     /// # Errors
-    /// What `init` says, or settings that are no object of texts.
+    /// What `init` says.
     #[cfg(target_arch = "wasm32")]
     pub fn start(
         &self,
@@ -30,7 +30,7 @@ impl<T> Slot<T> {
         std::panic::set_hook(Box::new(|panic| {
             crate::logging::write(crate::logging::Level::Error, format_args!("{panic}"));
         }));
-        let settings = Settings::from_json(&crate::host::settings())?;
+        let settings = Settings::from_iter(crate::host::settings());
         let instance = init(&settings)?;
         self.0.replace(Some(instance));
         Ok(())

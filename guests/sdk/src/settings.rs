@@ -1,6 +1,5 @@
 //! The component's own settings: what stands below `config.` in the configuration.
 
-mod json;
 mod text;
 
 use std::collections::BTreeMap;
@@ -18,19 +17,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings from the host's JSON object of texts.
-    ///
-    /// # Errors
-    /// [`Error::Broken`] when it is something else: then host and SDK do not fit.
-    pub fn from_json(json: &str) -> Result<Self, Error> {
-        match json::object_of_texts(json) {
-            Ok(values) => Ok(Settings { values }),
-            Err(expected) => Err(Error::broken(format!(
-                "the host's settings are not a JSON object of texts: expected {expected}"
-            ))),
-        }
-    }
-
     /// The settings as a struct that derives serde's `Deserialize`. Numbers, booleans (`true` or
     /// `false`) and unit variants are read from their text; an `Option` or a `#[serde(default)]` may
     /// be missing. Put `#[serde(deny_unknown_fields)]` on the struct, or a mistyped name goes
@@ -191,16 +177,5 @@ mod tests {
         assert_eq!(settings.get_or("other", 5), Ok(5));
         assert!(settings.get_or("word", 5).is_err());
         assert!(settings.require("other").is_err());
-    }
-
-    #[test]
-    fn the_host_gives_an_object_of_texts() {
-        let settings = Settings::from_json(r#"{"word":"a\"b"}"#).unwrap();
-        assert_eq!(settings.get("word"), Some("a\"b"));
-        assert!(matches!(Settings::from_json("[]"), Err(Error::Broken(_))));
-        assert!(matches!(
-            Settings::from_json(r#"{"n":1}"#),
-            Err(Error::Broken(_))
-        ));
     }
 }

@@ -3,9 +3,9 @@
 //! One task owns all that runs and does one thing at a time: a reload is finished before the next
 //! one, or the stop, begins. The flow itself never waits for that task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,18 +165,20 @@ impl Handle {
         Ok(difference)
     }
 
-    /// The files of the guests that run, each with whether it still has the content that runs.
-    /// Reads the files.
-    pub fn component_files(&self) -> BTreeMap<PathBuf, bool> {
+    /// The files of the guests that run.
+    pub fn component_files(&self) -> BTreeSet<PathBuf> {
         let plan = self.plan.load();
-        let mut files = BTreeMap::new();
-        for component in plan.components() {
-            if let Some(path) = component_files::file_of(component) {
-                let is_current = component_files::is_current(component, self.examples);
-                *files.entry(path).or_insert(true) &= is_current;
-            }
-        }
-        files
+        let files = plan.components().filter_map(component_files::file_of);
+        files.collect()
+    }
+
+    /// Whether a file still has the content of the guests that run from it. Reads the file.
+    pub(crate) fn is_current(&self, file: &Path) -> bool {
+        let plan = self.plan.load();
+        let mut of_file = plan
+            .components()
+            .filter(|component| component_files::file_of(component).as_deref() == Some(file));
+        of_file.all(|component| component_files::is_current(component, self.examples))
     }
 
     /// Takes nothing more in, delivers what the channels hold, closes everything; at most

@@ -88,17 +88,19 @@ impl ConfigWatcher {
     /// counts as a change that is still to be told.
     pub fn follow(&mut self, handle: &Handle) {
         let files = handle.component_files();
-        for (path, is_current) in &files {
+        for path in &files {
             if self.seen.contains_key(path) {
                 continue;
             }
             self.watch(path);
-            let seen = is_current.then(|| signature(path)).flatten();
+            // Looked at before it is compared, so that no change falls between the two.
+            let seen = signature(path);
+            let seen = seen.filter(|_| handle.is_current(path));
             self.seen.insert(path.clone(), seen);
         }
         let configuration = &self.configuration;
         self.seen
-            .retain(|path, _| configuration.contains(path) || files.contains_key(path));
+            .retain(|path, _| configuration.contains(path) || files.contains(path));
         let used: BTreeSet<_> = self.seen.keys().map(|path| folder_of(path)).collect();
         let left: Vec<_> = self.folders.difference(&used).cloned().collect();
         for folder in left {

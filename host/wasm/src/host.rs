@@ -1,6 +1,7 @@
 //! The host of all guests of a process: one engine, the compiled components, the states and the
 //! figures.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -369,11 +370,11 @@ pub fn read_component(path: &Path) -> Result<Vec<u8>, Fault> {
 }
 
 /// The component's own settings: what stands below `config.`.
-fn own_settings(settings: &Settings) -> Result<serde_json::Map<String, serde_json::Value>, Fault> {
+fn own_settings(settings: &Settings) -> Result<BTreeMap<String, String>, Fault> {
     let below = settings.below(rows::CONFIG_PREFIX);
     below
         .map(|(name, setting)| match &setting.value {
-            Value::Text(text) => Ok((name.to_owned(), text.as_str().into())),
+            Value::Text(text) => Ok((name.to_owned(), text.clone())),
             other => Err(Fault::configuration(format!(
                 "option {}{name} is not a text: {other:?}",
                 rows::CONFIG_PREFIX

@@ -99,13 +99,15 @@ impl metrics::HostGauge for GuestState {
 }
 
 impl settings::Host for GuestState {
-    fn all(&mut self) -> wasmtime::Result<String> {
-        Ok(serde_json::Value::Object(self.parts.settings.clone()).to_string())
+    fn all(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        let all = self.parts.settings.iter();
+        Ok(all
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect())
     }
 
     fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        let value = self.parts.settings.get(&name);
-        Ok(value.and_then(|value| value.as_str()).map(str::to_owned))
+        Ok(self.parts.settings.get(&name).cloned())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What belongs to one instance: its limits as they are being used up, its handles, its staged
 //! state, and a WASI with nothing behind it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub(crate) struct GuestParts {
     pub(crate) digest: Digest,
     pub(crate) limits: Limits,
     /// The component's own settings, by name.
-    pub(crate) settings: serde_json::Map<String, serde_json::Value>,
+    pub(crate) settings: BTreeMap<String, String>,
     pub(crate) log: Arc<GuestLog>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) states: Arc<dyn StateStore>,

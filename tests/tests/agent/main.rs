@@ -20,3 +20,4 @@ mod reload;
 mod reload_under_load;
 mod sources;
 mod stop;
+mod swap;

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use flumen_core::batch::{Existing, HeaderName};
 use flumen_core::conformance::interceptor::conforms;
+use flumen_core::interceptor::Interceptor;
 use flumen_core::{EventBatch, FaultKind, Side};
 
 use crate::rig::{Rig, Through, batch, bodies};
@@ -131,6 +132,37 @@ async fn state_and_figures_outlive_the_instance_and_the_version() {
             .unwrap();
         assert_eq!(report.gauges, [("last".to_owned(), (round * 5) as f64)]);
     }
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_a_refused_batch_is_forgotten() {
+    let rig = Rig::new();
+    let guest = rig.interceptor("transform", &[("config.mode", "remember")]);
+    let count = |events: &EventBatch| {
+        let header = events.header("batches").unwrap();
+        header.get(0).unwrap().to_owned()
+    };
+    let first = guest.through(batch(["x"])).await.unwrap();
+    assert_eq!(count(&first), "1");
+    for _ in 0..3 {
+        let refused = guest.intercept(batch(["x"])).await.unwrap();
+        assert_eq!(count(&refused.events), "2");
+    }
+    let again = guest.through(batch(["x"])).await.unwrap();
+    assert_eq!(count(&again), "2", "a refused batch is no batch");
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_what_is_remembered_of_the_one_before() {
+    let rig = Rig::new();
+    let guest = rig.interceptor("transform", &[("config.mode", "remember")]);
+    let first = guest.intercept(batch(["x"])).await.unwrap();
+    let mut second = guest.intercept(batch(["x"]));
+    let early = tokio::time::timeout(Duration::from_millis(20), &mut second).await;
+    assert!(early.is_err(), "the state is not settled yet");
+    first.pending.unwrap().commit().unwrap();
+    let second = second.await.unwrap();
+    assert_eq!(second.events.header("batches").unwrap().get(0), Some("2"));
 }
 
 #[tokio::test]
