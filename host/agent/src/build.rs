@@ -13,7 +13,7 @@ use flumen_core::settings::Settings;
 use flumen_core::sink_processor::SinkProcessor;
 use flumen_core::source::{Source, SourceInstance};
 use flumen_core::{ComponentName, Fault, Side};
-use flumen_wasm::{Guest, Host};
+use flumen_wasm::{Guest, GuestReport, Host};
 
 use crate::sink::MakeSink;
 use crate::source::{MakeSource, PolledDriver};
@@ -49,6 +49,13 @@ impl Guests {
         }
         let made = Host::new(self.cache_folder.clone(), Arc::clone(&self.clock))?;
         Ok(Arc::clone(host.insert(Arc::new(made))))
+    }
+
+    /// What there is to say of the guests that are loaded; nothing before the first one.
+    pub(crate) fn reports(&self) -> Vec<GuestReport> {
+        let host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = host.clone();
+        host.map(|host| host.reports()).unwrap_or_default()
     }
 
     /// Loads a guest on a thread of its own, because compiling takes its time.

@@ -108,8 +108,9 @@ impl Handle {
     /// # Errors
     /// [`ReloadRefused`] when a component cannot even be made from its settings.
     pub async fn start(plan: Plan, options: AgentOptions) -> Result<Self, ReloadRefused> {
-        let registry = Arc::new(Registry::default());
         let guests = Guests::new(options.cache_folder, Arc::clone(&options.clock));
+        let reported = Arc::clone(&guests);
+        let registry = Arc::new(Registry::new(move || reported.reports()));
         let agent = plan.agent.clone();
         let mut running = Running::new(agent, options.clock, guests, Arc::clone(&registry));
         running.apply(plan, Strictness::Start).await?;

@@ -1,13 +1,19 @@
 //! What the agent counts, and a picture of it for the outside.
 
+mod guests;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use flumen_core::ComponentName;
 use flumen_core::channel::Channel;
 use flumen_core::metric::{Counter, SinkCounters, SourceCounters};
+use flumen_wasm::GuestReport;
 
 use crate::state::{ComponentState, StateCell};
+
+pub use guests::GuestMetrics;
+pub(crate) use guests::PoisonCounters;
 
 /// What a source's way into its channels counts beyond Flume's attributes.
 #[derive(Debug, Default)]
@@ -18,11 +24,14 @@ pub(crate) struct FlowCounters {
     pub(crate) optional_refused: Counter,
 }
 
-/// The kind of a metric's component, in Flume's words.
+/// The kind of a metric's component, in Flume's words where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MetricKind {
     /// `CHANNEL`.
     Channel,
+    /// `GUEST`: a WebAssembly component, beside the source or sink that it is, or inside of a source
+    /// as an interceptor. Flume has no such kind.
+    Guest,
     /// `SINK`.
     Sink,
     /// `SOURCE`.
@@ -30,10 +39,11 @@ pub enum MetricKind {
 }
 
 impl MetricKind {
-    /// Flume's word.
+    /// The word before the name.
     pub fn word(self) -> &'static str {
         match self {
             MetricKind::Channel => "CHANNEL",
+            MetricKind::Guest => "GUEST",
             MetricKind::Sink => "SINK",
             MetricKind::Source => "SOURCE",
         }
@@ -54,12 +64,17 @@ pub enum MetricValue {
 pub struct ComponentMetrics {
     /// Its kind.
     pub kind: MetricKind,
-    /// Its name.
+    /// Its name; that of a guest says where it stands: `sources.r1`, `sinks.k1`,
+    /// `sources.r1.interceptors.i1`.
     pub name: ComponentName,
     /// Flume's attribute names (and a few of flumen's own) with their values.
     pub attributes: Vec<(&'static str, MetricValue)>,
-    /// What it is doing; channels have no state of their own.
+    /// What it is doing; channels have no state of their own, and neither has a guest that is an
+    /// interceptor, unless it was rolled back. The state of a guest that is a source or a sink is
+    /// that of the source or sink.
     pub state: Option<ComponentState>,
+    /// What only guests have.
+    pub guest: Option<GuestMetrics>,
 }
 
 #[derive(Clone)]
@@ -76,14 +91,29 @@ enum Entry {
     },
 }
 
-/// All components that run. A plain mutex: changed at a reload, copied for a picture, never held
+type Entries = BTreeMap<(MetricKind, ComponentName), Entry>;
+
+/// All components that run. Plain mutexes: changed at a reload, copied for a picture, never held
 /// over an await.
-#[derive(Default)]
 pub(crate) struct Registry {
-    entries: Mutex<BTreeMap<(MetricKind, ComponentName), Entry>>,
+    entries: Mutex<Entries>,
+    guest_reports: Box<dyn Fn() -> Vec<GuestReport> + Send + Sync>,
+    poison: Mutex<BTreeMap<ComponentName, Weak<PoisonCounters>>>,
 }
 
 impl Registry {
+    /// Without components; the guests tell of themselves by `guest_reports`, oldest first, where a
+    /// later version of a component hides an earlier one.
+    pub(crate) fn new(
+        guest_reports: impl Fn() -> Vec<GuestReport> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            entries: Mutex::default(),
+            guest_reports: Box::new(guest_reports),
+            poison: Mutex::default(),
+        }
+    }
+
     pub(crate) fn add_source(
         &self,
         name: &ComponentName,
@@ -127,6 +157,27 @@ impl Registry {
         entries.remove(&(kind, name.clone()));
     }
 
+    /// The counters of what is done about the poison events of a component, by its qualified name
+    /// (`sinks.k1`, `sources.r1.interceptors.i1`). All who ask while somebody holds them get the
+    /// same ones, so they go on from version to version and end with the last holder.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "for the handling of failures, which is not merged yet"
+        )
+    )]
+    pub(crate) fn poison_counters(&self, name: &ComponentName) -> Arc<PoisonCounters> {
+        let mut poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = poison.get(name).and_then(Weak::upgrade) {
+            return known;
+        }
+        poison.retain(|_, counters| counters.strong_count() > 0);
+        let counters = Arc::default();
+        poison.insert(name.clone(), Arc::downgrade(&counters));
+        counters
+    }
+
     /// A picture of all components, by kind and name.
     pub(crate) fn snapshot(&self) -> Vec<ComponentMetrics> {
         let entries = self
@@ -134,10 +185,44 @@ impl Registry {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        entries
+        let mut components = self.guests(&entries);
+        let natives = entries
             .into_iter()
-            .map(|((kind, name), entry)| picture(kind, name, &entry))
+            .map(|((kind, name), entry)| picture(kind, name, &entry));
+        components.extend(natives);
+        components.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+        components
+    }
+
+    fn guests(&self, entries: &Entries) -> Vec<ComponentMetrics> {
+        // Of two versions that follow one another the later one stays.
+        let reports: BTreeMap<_, _> = (self.guest_reports)()
+            .into_iter()
+            .map(|report| (report.component.clone(), report))
+            .collect();
+        let poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner);
+        reports
+            .into_values()
+            .map(|report| {
+                let counters = poison.get(&report.component).and_then(Weak::upgrade);
+                let own_state = counters.as_ref().and_then(|counters| counters.state());
+                let state = own_state.or_else(|| state_of_guest(&report.component, entries));
+                guests::picture(report, counters.as_deref(), state)
+            })
             .collect()
+    }
+}
+
+/// The state of the source or sink that a guest is; `None` for an interceptor.
+fn state_of_guest(qualified: &ComponentName, entries: &Entries) -> Option<ComponentState> {
+    let of = |prefix, kind| {
+        let name = qualified.as_str().strip_prefix(prefix)?;
+        entries.get(&(kind, ComponentName::new(name)))
+    };
+    let entry = of("sources.", MetricKind::Source).or_else(|| of("sinks.", MetricKind::Sink));
+    match entry? {
+        Entry::Source { state, .. } | Entry::Sink { state, .. } => Some(state.get()),
+        Entry::Channel(_) => None,
     }
 }
 
@@ -165,6 +250,7 @@ fn picture(kind: MetricKind, name: ComponentName, entry: &Entry) -> ComponentMet
         name,
         attributes,
         state,
+        guest: None,
     }
 }
 
@@ -187,3 +273,6 @@ fn channel_attributes(channel: &dyn Channel) -> Vec<(&'static str, MetricValue)>
     attributes.push(("ChannelFillPercentage", MetricValue::Percent(percent)));
     attributes
 }
+
+#[cfg(test)]
+mod tests;

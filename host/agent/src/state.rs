@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 pub enum ComponentState {
     /// Opening what it needs. Next: running, retrying, failed.
     Starting,
-    /// At work. Next: retrying, failed, finished, stopped.
+    /// At work. Next: retrying, rolled back, failed, finished, stopped.
     Running,
     /// Failed, and tried again after a back-off. Next: running, failed, stopped.
     Retrying {
@@ -16,6 +16,12 @@ pub enum ComponentState {
         reason: String,
         /// How often in a row.
         failures: u32,
+    },
+    /// A new version failed soon after it had taken over, and the one before it is at work again.
+    /// Next: retrying, failed, stopped, and running with the next version.
+    RolledBack {
+        /// What the new version did.
+        reason: String,
     },
     /// Failed in a way that only a new configuration mends.
     Failed {
@@ -35,6 +41,7 @@ impl ComponentState {
             ComponentState::Starting => "starting",
             ComponentState::Running => "running",
             ComponentState::Retrying { .. } => "retrying",
+            ComponentState::RolledBack { .. } => "rolled_back",
             ComponentState::Failed { .. } => "failed",
             ComponentState::Finished => "finished",
             ComponentState::Stopped => "stopped",
@@ -47,6 +54,9 @@ impl fmt::Display for ComponentState {
         match self {
             ComponentState::Retrying { reason, failures } => {
                 write!(f, "retrying after {failures} failures: {reason}")
+            }
+            ComponentState::RolledBack { reason } => {
+                write!(f, "rolled back to the version before: {reason}")
             }
             ComponentState::Failed { reason } => write!(f, "failed: {reason}"),
             other => f.write_str(other.word()),
