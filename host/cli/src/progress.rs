@@ -113,11 +113,13 @@ fn value_of(component: &ComponentMetrics, attribute: &str) -> Option<MetricValue
     Some(*value)
 }
 
+/// A guest is counted with the source or sink that it is.
 fn is_unwell(component: &ComponentMetrics) -> bool {
-    matches!(
+    let is_failing = matches!(
         component.state,
         Some(ComponentState::Retrying { .. } | ComponentState::Failed { .. })
-    )
+    );
+    is_failing && component.kind != MetricKind::Guest
 }
 
 /// A number with its thousands apart.
@@ -148,6 +150,7 @@ mod tests {
             name: name.into(),
             attributes: vec![(attribute, value)],
             state: None,
+            guest: None,
         }
     }
 
@@ -180,6 +183,11 @@ mod tests {
             channel("c1", 3.4),
             channel("c2", 80.0),
             channel("c3", f64::MAX),
+            ComponentMetrics {
+                kind: MetricKind::Guest,
+                name: "sinks.k1".into(),
+                ..sink.clone()
+            },
             sink,
         ];
         assert_eq!(
