@@ -23,7 +23,7 @@ const CHANGES: u64 = 20;
 const LINES: u64 = 200;
 
 /// The file of an example, built when the first test asks for one.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
         let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests");
