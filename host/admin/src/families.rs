@@ -82,7 +82,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     family(Guest, "CallCount", "flumen_guest_call_total", Shape::Counter, "Calls of the component."),
     family(Guest, "StrikeCount", "flumen_guest_strike_total", Shape::Counter, "Calls that ended an instance: traps, overruns and answers that were refused."),
     family(Guest, "InstanceCount", "flumen_guest_instance_total", Shape::Counter, "Instances that were made."),
-    family(Guest, "RetiredCount", "flumen_guest_retired_total", Shape::Counter, "Instances that were ended for their age or their memory, and replaced."),
+    family(Guest, "RetiredCount", "flumen_guest_retired_total", Shape::Counter, "Instances that were replaced because their memory had grown near to the limit."),
     family(Guest, "RolledBackCount", "flumen_guest_rolled_back_total", Shape::Counter, "New versions that failed soon and were taken back."),
     family(Guest, "PoisonCount", "flumen_guest_poison_total", Shape::Counter, "Events that the component could not handle."),
     family(Guest, "DeadLetterCount", "flumen_guest_dead_letter_total", Shape::Counter, "Poison events that went to the dead-letter channel."),

@@ -69,8 +69,8 @@ fn text_of(value: MetricValue) -> String {
 fn reason_of(state: &ComponentState) -> Option<&str> {
     match state {
         ComponentState::Retrying { reason, .. }
-        | ComponentState::RolledBack { reason }
-        | ComponentState::Failed { reason } => Some(reason),
+        | ComponentState::Failed { reason }
+        | ComponentState::RolledBack { reason } => Some(reason),
         ComponentState::Starting
         | ComponentState::Running
         | ComponentState::Finished
@@ -129,7 +129,7 @@ mod tests {
         let expected = serde_json::json!({"GUEST.sinks.k1": {
             "Digest": "00ff",
             "Name": "digest",
-            "State": "rolled_back",
+            "State": "rolled-back",
             "StateReason": "it trapped",
             "StrikeCount": "2",
             "Type": "GUEST",

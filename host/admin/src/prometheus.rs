@@ -23,8 +23,8 @@ const STATES: [&str; 7] = [
     "starting",
     "running",
     "retrying",
-    "rolled_back",
     "failed",
+    "rolled-back",
     "finished",
     "stopped",
 ];

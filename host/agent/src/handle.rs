@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::build::Guests;
-use crate::metrics::{ComponentMetrics, Registry};
+use crate::metrics::{ComponentMetrics, GuestFigures, Registry};
 use crate::running::{ReloadRefused, Running, StopReport, Strictness};
 
 /// Requests that wait while one is carried out. Requests come from people and file watchers, one at
@@ -110,7 +110,11 @@ impl Handle {
     pub async fn start(plan: Plan, options: AgentOptions) -> Result<Self, ReloadRefused> {
         let guests = Guests::new(options.cache_folder, Arc::clone(&options.clock));
         let reported = Arc::clone(&guests);
-        let registry = Arc::new(Registry::new(move || reported.reports()));
+        let registry = Arc::new(Registry::new(GuestFigures {
+            reports: Box::new(move || reported.reports()),
+            // The agent does not look for poison events yet.
+            poison: Box::new(BTreeMap::new),
+        }));
         let agent = plan.agent.clone();
         let mut running = Running::new(agent, options.clock, guests, Arc::clone(&registry));
         running.apply(plan, Strictness::Start).await?;

@@ -3,17 +3,16 @@
 mod guests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flumen_core::ComponentName;
 use flumen_core::channel::Channel;
 use flumen_core::metric::{Counter, SinkCounters, SourceCounters};
-use flumen_wasm::GuestReport;
 
 use crate::state::{ComponentState, StateCell};
 
+pub(crate) use guests::GuestFigures;
 pub use guests::GuestMetrics;
-pub(crate) use guests::PoisonCounters;
 
 /// What a source's way into its channels counts beyond Flume's attributes.
 #[derive(Debug, Default)]
@@ -69,9 +68,8 @@ pub struct ComponentMetrics {
     pub name: ComponentName,
     /// Flume's attribute names (and a few of flumen's own) with their values.
     pub attributes: Vec<(&'static str, MetricValue)>,
-    /// What it is doing; channels have no state of their own, and neither has a guest that is an
-    /// interceptor, unless it was rolled back. The state of a guest that is a source or a sink is
-    /// that of the source or sink.
+    /// What it is doing; channels and interceptors have no state of their own. That of a guest is
+    /// that of the source or sink that it is.
     pub state: Option<ComponentState>,
     /// What only guests have.
     pub guest: Option<GuestMetrics>,
@@ -93,24 +91,19 @@ enum Entry {
 
 type Entries = BTreeMap<(MetricKind, ComponentName), Entry>;
 
-/// All components that run. Plain mutexes: changed at a reload, copied for a picture, never held
+/// All components that run. A plain mutex: changed at a reload, copied for a picture, never held
 /// over an await.
 pub(crate) struct Registry {
     entries: Mutex<Entries>,
-    guest_reports: Box<dyn Fn() -> Vec<GuestReport> + Send + Sync>,
-    poison: Mutex<BTreeMap<ComponentName, Weak<PoisonCounters>>>,
+    guests: GuestFigures,
 }
 
 impl Registry {
-    /// Without components; the guests tell of themselves by `guest_reports`, oldest first, where a
-    /// later version of a component hides an earlier one.
-    pub(crate) fn new(
-        guest_reports: impl Fn() -> Vec<GuestReport> + Send + Sync + 'static,
-    ) -> Self {
+    /// Without components; the guests tell of themselves.
+    pub(crate) fn new(guests: GuestFigures) -> Self {
         Self {
             entries: Mutex::default(),
-            guest_reports: Box::new(guest_reports),
-            poison: Mutex::default(),
+            guests,
         }
     }
 
@@ -157,27 +150,6 @@ impl Registry {
         entries.remove(&(kind, name.clone()));
     }
 
-    /// The counters of what is done about the poison events of a component, by its qualified name
-    /// (`sinks.k1`, `sources.r1.interceptors.i1`). All who ask while somebody holds them get the
-    /// same ones, so they go on from version to version and end with the last holder.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for the handling of failures, which is not merged yet"
-        )
-    )]
-    pub(crate) fn poison_counters(&self, name: &ComponentName) -> Arc<PoisonCounters> {
-        let mut poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = poison.get(name).and_then(Weak::upgrade) {
-            return known;
-        }
-        poison.retain(|_, counters| counters.strong_count() > 0);
-        let counters = Arc::default();
-        poison.insert(name.clone(), Arc::downgrade(&counters));
-        counters
-    }
-
     /// A picture of all components, by kind and name.
     pub(crate) fn snapshot(&self) -> Vec<ComponentMetrics> {
         let entries = self
@@ -185,31 +157,15 @@ impl Registry {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let mut components = self.guests(&entries);
+        let mut components = self
+            .guests
+            .pictures(|guest| state_of_guest(guest, &entries));
         let natives = entries
             .into_iter()
             .map(|((kind, name), entry)| picture(kind, name, &entry));
         components.extend(natives);
         components.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
         components
-    }
-
-    fn guests(&self, entries: &Entries) -> Vec<ComponentMetrics> {
-        // Of two versions that follow one another the later one stays.
-        let reports: BTreeMap<_, _> = (self.guest_reports)()
-            .into_iter()
-            .map(|report| (report.component.clone(), report))
-            .collect();
-        let poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner);
-        reports
-            .into_values()
-            .map(|report| {
-                let counters = poison.get(&report.component).and_then(Weak::upgrade);
-                let own_state = counters.as_ref().and_then(|counters| counters.state());
-                let state = own_state.or_else(|| state_of_guest(&report.component, entries));
-                guests::picture(report, counters.as_deref(), state)
-            })
-            .collect()
     }
 }
 

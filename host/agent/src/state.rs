@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 pub enum ComponentState {
     /// Opening what it needs. Next: running, retrying, failed.
     Starting,
-    /// At work. Next: retrying, rolled back, failed, finished, stopped.
+    /// At work. Next: retrying, failed, finished, stopped.
     Running,
     /// Failed, and tried again after a back-off. Next: running, failed, stopped.
     Retrying {
@@ -17,15 +17,15 @@ pub enum ComponentState {
         /// How often in a row.
         failures: u32,
     },
-    /// A new version failed soon after it had taken over, and the one before it is at work again.
-    /// Next: retrying, failed, stopped, and running with the next version.
-    RolledBack {
-        /// What the new version did.
-        reason: String,
-    },
     /// Failed in a way that only a new configuration mends.
     Failed {
         /// What is wrong.
+        reason: String,
+    },
+    /// At work as the version that ran before: the one that the plan names failed on its first
+    /// batches. Next: as running; a reload brings another version.
+    RolledBack {
+        /// What the newer version failed with.
         reason: String,
     },
     /// Its input has ended; it waits to be stopped.
@@ -41,8 +41,8 @@ impl ComponentState {
             ComponentState::Starting => "starting",
             ComponentState::Running => "running",
             ComponentState::Retrying { .. } => "retrying",
-            ComponentState::RolledBack { .. } => "rolled_back",
             ComponentState::Failed { .. } => "failed",
+            ComponentState::RolledBack { .. } => "rolled-back",
             ComponentState::Finished => "finished",
             ComponentState::Stopped => "stopped",
         }
@@ -55,10 +55,13 @@ impl fmt::Display for ComponentState {
             ComponentState::Retrying { reason, failures } => {
                 write!(f, "retrying after {failures} failures: {reason}")
             }
-            ComponentState::RolledBack { reason } => {
-                write!(f, "rolled back to the version before: {reason}")
-            }
             ComponentState::Failed { reason } => write!(f, "failed: {reason}"),
+            ComponentState::RolledBack { reason } => {
+                write!(
+                    f,
+                    "running as the version before, as the new one failed: {reason}"
+                )
+            }
             other => f.write_str(other.word()),
         }
     }

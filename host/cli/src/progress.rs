@@ -61,7 +61,9 @@ fn line_of(then: &[ComponentMetrics], now: &[ComponentMetrics], elapsed: Duratio
     if channels.len() > CHANNELS_SHOWN_MAX {
         parts.push("...".to_owned());
     }
-    let unwell = now.iter().filter(|component| is_unwell(component)).count();
+    // A guest is counted with the source or sink that it is.
+    let natives = now.iter().filter(|it| it.kind != MetricKind::Guest);
+    let unwell = natives.filter(|component| is_unwell(component)).count();
     if unwell > 0 {
         parts.push(format!("{unwell} failing"));
     }
@@ -113,13 +115,11 @@ fn value_of(component: &ComponentMetrics, attribute: &str) -> Option<MetricValue
     Some(*value)
 }
 
-/// A guest is counted with the source or sink that it is.
 fn is_unwell(component: &ComponentMetrics) -> bool {
-    let is_failing = matches!(
+    matches!(
         component.state,
         Some(ComponentState::Retrying { .. } | ComponentState::Failed { .. })
-    );
-    is_failing && component.kind != MetricKind::Guest
+    )
 }
 
 /// A number with its thousands apart.

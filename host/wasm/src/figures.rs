@@ -20,7 +20,7 @@ pub(crate) struct Figures {
     pub(crate) strikes: Counter,
     /// Instances that were made.
     pub(crate) instances: Counter,
-    /// Instances that were ended for their age or their memory, and replaced.
+    /// Instances that were replaced because their memory had grown near to the limit.
     pub(crate) retired: Counter,
     /// Bytes of the memories of all instances that live now (a gauge).
     pub(crate) memory_bytes: Counter,
@@ -194,7 +194,7 @@ pub struct GuestReport {
     pub strikes: u64,
     /// Instances that were made.
     pub instances: u64,
-    /// Instances that were ended for their age or their memory, and replaced.
+    /// Instances that were replaced because their memory had grown near to the limit.
     pub retired: u64,
     /// Bytes of the memories of all instances that live now, those of other versions included.
     pub memory_bytes: u64,

@@ -128,15 +128,15 @@ flumen_sink_event_drain_success_total{{agent="a1",component="k1"}} 41
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="starting"}} 0
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="running"}} 0
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="retrying"}} 1
-flumen_component_state{{agent="a1",component="k1",kind="sink",state="rolled_back"}} 0
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="failed"}} 0
+flumen_component_state{{agent="a1",component="k1",kind="sink",state="rolled-back"}} 0
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="finished"}} 0
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="stopped"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="starting"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="running"}} 1
 flumen_component_state{{agent="a1",component="r1",kind="source",state="retrying"}} 0
-flumen_component_state{{agent="a1",component="r1",kind="source",state="rolled_back"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="failed"}} 0
+flumen_component_state{{agent="a1",component="r1",kind="source",state="rolled-back"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="finished"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="stopped"}} 0
 "#
@@ -198,7 +198,7 @@ fn a_guest_is_told_with_its_version_and_its_own_figures() {
             "# TYPE flumen_guest_own gauge\n\
              flumen_guest_own{{{labels},name=\"share\"}} 0.25\n"
         ),
-        format!("flumen_component_state{{{labels},kind=\"guest\",state=\"rolled_back\"}} 1\n"),
+        format!("flumen_component_state{{{labels},kind=\"guest\",state=\"rolled-back\"}} 1\n"),
     ] {
         assert!(page.contains(&lines), "{lines} in {page}");
     }
@@ -274,10 +274,10 @@ fn every_state_has_its_word_among_the_samples() {
             reason: reason.clone(),
             failures: 1,
         },
-        ComponentState::RolledBack {
+        ComponentState::Failed {
             reason: reason.clone(),
         },
-        ComponentState::Failed { reason },
+        ComponentState::RolledBack { reason },
         ComponentState::Finished,
         ComponentState::Stopped,
     ];

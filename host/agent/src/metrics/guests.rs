@@ -1,9 +1,9 @@
 //! What is told of one guest: what its host counts, what the agent does about its failures, and what
 //! it counts itself.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
-use flumen_core::metric::Counter;
+use flumen_core::ComponentName;
 use flumen_wasm::GuestReport;
 
 use super::{ComponentMetrics, MetricKind, MetricValue};
@@ -27,66 +27,72 @@ pub struct GuestMetrics {
     pub gauges: Vec<(String, f64)>,
 }
 
-/// What the agent counts when a component cannot handle an event, or fails as a new version.
-#[derive(Debug, Default)]
-pub(crate) struct PoisonCounters {
-    /// Events that the component could not handle, found by themselves.
-    pub(crate) poison: Counter,
-    /// Of these, events that were committed to the dead-letter channel.
-    pub(crate) dead_lettered: Counter,
-    /// Of these, events that were dropped by configuration.
-    pub(crate) dropped: Counter,
-    /// New versions that were taken back.
-    pub(crate) rolled_back: Counter,
-    // A plain mutex: held for a copy only.
-    state: Mutex<Option<ComponentState>>,
+/// What became of the events that a component could not handle, and of its new versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PoisonCounts {
+    /// Events that were found to be poison.
+    pub(crate) poison: u64,
+    /// Events that were put into the dead-letter channel.
+    pub(crate) dead_lettered: u64,
+    /// Events that the policy dropped.
+    pub(crate) dropped: u64,
+    /// Versions that failed on their first batches and were taken back.
+    pub(crate) rolled_back: u64,
 }
 
-impl PoisonCounters {
-    /// Tells the state of a component that has no other place for it, an interceptor. `None` when
-    /// there is nothing to tell any more.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for the handling of failures, which is not merged yet"
-        )
-    )]
-    pub(crate) fn tell_state(&self, state: Option<ComponentState>) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-    }
+/// Where the figures of guests come from. Both are asked for each picture, and by nobody else.
+pub(crate) struct GuestFigures {
+    /// The reports of all guests, oldest first: a later version of a component hides an earlier one.
+    pub(crate) reports: Box<dyn Fn() -> Vec<GuestReport> + Send + Sync>,
+    /// By qualified name. A component that is not there has had no failure.
+    pub(crate) poison: Box<dyn Fn() -> BTreeMap<ComponentName, PoisonCounts> + Send + Sync>,
+}
 
-    /// The state that was told last.
-    pub(crate) fn state(&self) -> Option<ComponentState> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.clone()
+impl GuestFigures {
+    /// One picture of each guest, whatever the number of its versions, by name.
+    pub(super) fn pictures(
+        &self,
+        state_of: impl Fn(&ComponentName) -> Option<ComponentState>,
+    ) -> Vec<ComponentMetrics> {
+        let reports: BTreeMap<_, _> = (self.reports)()
+            .into_iter()
+            .map(|report| (report.component.clone(), report))
+            .collect();
+        if reports.is_empty() {
+            return Vec::new();
+        }
+        let poison = (self.poison)();
+        reports
+            .into_values()
+            .map(|report| {
+                let state = state_of(&report.component);
+                let poison = poison.get(&report.component).copied().unwrap_or_default();
+                picture(report, poison, state)
+            })
+            .collect()
     }
 }
 
-pub(super) fn picture(
+fn picture(
     report: GuestReport,
-    poison: Option<&PoisonCounters>,
+    poison: PoisonCounts,
     state: Option<ComponentState>,
 ) -> ComponentMetrics {
     let (name, version) = match report.info {
         Some(info) => (Some(info.name), Some(info.version)),
         None => (None, None),
     };
-    let counted = |counter: fn(&PoisonCounters) -> &Counter| {
-        // What nobody counts has not happened.
-        poison.map_or(0, |counters| counter(counters).get())
-    };
     let mut attributes = vec![
         ("CallCount", report.calls),
-        ("DeadLetterCount", counted(|of| &of.dead_lettered)),
-        ("DroppedPoisonCount", counted(|of| &of.dropped)),
+        ("DeadLetterCount", poison.dead_lettered),
+        ("DroppedPoisonCount", poison.dropped),
         ("InstanceCount", report.instances),
         ("LogLinesSuppressed", report.log_lines_suppressed),
         ("MemoryBytes", report.memory_bytes),
         ("OwnRefusedCount", report.own_refused),
-        ("PoisonCount", counted(|of| &of.poison)),
+        ("PoisonCount", poison.poison),
         ("RetiredCount", report.retired),
-        ("RolledBackCount", counted(|of| &of.rolled_back)),
+        ("RolledBackCount", poison.rolled_back),
         ("StrikeCount", report.strikes),
     ];
     attributes.extend(report.state_bytes.map(|bytes| ("StateBytes", bytes)));

@@ -1,5 +1,6 @@
-use flumen_wasm::{Digest, GuestInfo};
+use flumen_wasm::{Digest, GuestInfo, GuestReport};
 
+use super::guests::PoisonCounts;
 use super::*;
 
 fn report(name: &str, code: &[u8], calls: u64) -> GuestReport {
@@ -25,7 +26,10 @@ fn report(name: &str, code: &[u8], calls: u64) -> GuestReport {
 
 fn registry(reports: &[GuestReport]) -> Registry {
     let reports = reports.to_vec();
-    Registry::new(move || reports.clone())
+    Registry::new(GuestFigures {
+        reports: Box::new(move || reports.clone()),
+        poison: Box::new(BTreeMap::new),
+    })
 }
 
 fn number(component: &ComponentMetrics, attribute: &str) -> Option<u64> {
@@ -78,38 +82,28 @@ fn a_guest_has_the_state_of_the_source_or_sink_that_it_is() {
     assert_eq!(states()["sources.r1"], Some(ComponentState::Running));
     assert_eq!(states()["sinks.k1"], Some(ComponentState::Finished));
     assert_eq!(states()["sources.r1.interceptors.i1"], None);
-    let told = registry.poison_counters(&"sources.r1.interceptors.i1".into());
-    let rolled_back = ComponentState::RolledBack {
-        reason: "it trapped".to_owned(),
-    };
-    told.tell_state(Some(rolled_back.clone()));
-    assert_eq!(states()["sources.r1.interceptors.i1"], Some(rolled_back));
 }
 
 #[test]
-fn poison_is_counted_for_as_long_as_somebody_counts() {
-    let registry = registry(&[report("sinks.k1", b"k1", 0)]);
-    let name = ComponentName::from("sinks.k1");
-    let first = registry.poison_counters(&name);
-    first.poison.add(3);
-    first.dead_lettered.add(2);
-    first.dropped.add(1);
-    let next = registry.poison_counters(&name);
-    drop(first);
-    next.rolled_back.add(1);
-    let shown = registry.snapshot().remove(0);
+fn what_became_of_poison_is_told_with_the_guest() {
+    let counts = PoisonCounts {
+        poison: 3,
+        dead_lettered: 2,
+        dropped: 1,
+        rolled_back: 4,
+    };
+    let registry = Registry::new(GuestFigures {
+        reports: Box::new(|| vec![report("sinks.k1", b"k1", 0), report("sinks.k2", b"k2", 0)]),
+        poison: Box::new(move || BTreeMap::from([("sinks.k1".into(), counts)])),
+    });
+    let shown = registry.snapshot();
     for (attribute, count) in [
         ("PoisonCount", 3),
         ("DeadLetterCount", 2),
         ("DroppedPoisonCount", 1),
-        ("RolledBackCount", 1),
+        ("RolledBackCount", 4),
     ] {
-        assert_eq!(number(&shown, attribute), Some(count), "{attribute}");
+        assert_eq!(number(&shown[0], attribute), Some(count), "{attribute}");
+        assert_eq!(number(&shown[1], attribute), Some(0), "{attribute}");
     }
-    drop(next);
-    let shown = registry.snapshot().remove(0);
-    assert_eq!(number(&shown, "PoisonCount"), Some(0));
-    drop(registry.poison_counters(&"sinks.k2".into()));
-    let kept = registry.poison.lock().unwrap().len();
-    assert!(kept <= 1, "what nobody holds is forgotten");
 }
