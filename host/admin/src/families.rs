@@ -2,7 +2,7 @@
 //! a test holds the rows against the attributes that core counts.
 
 use flumen_agent::MetricKind;
-use flumen_agent::MetricKind::{Channel, Sink, Source};
+use flumen_agent::MetricKind::{Channel, Guest, Sink, Source};
 
 /// How a value grows, and in which unit it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,18 @@ pub(crate) static FAMILIES: &[Family] = &[
     family(Sink, "EventDrainSuccessCount", "flumen_sink_event_drain_success_total", Shape::Counter, "Events that were delivered."),
     family(Sink, "EventWriteFail", "flumen_sink_event_write_fail_total", Shape::Counter, "Deliveries that failed."),
     family(Sink, "ChannelReadFail", "flumen_sink_channel_read_fail_total", Shape::Counter, "Takes that failed."),
+    family(Guest, "CallCount", "flumen_guest_call_total", Shape::Counter, "Calls of the component."),
+    family(Guest, "StrikeCount", "flumen_guest_strike_total", Shape::Counter, "Calls that ended an instance: traps, overruns and answers that were refused."),
+    family(Guest, "InstanceCount", "flumen_guest_instance_total", Shape::Counter, "Instances that were made."),
+    family(Guest, "RetiredCount", "flumen_guest_retired_total", Shape::Counter, "Instances that were replaced because their memory had grown near to the limit."),
+    family(Guest, "RolledBackCount", "flumen_guest_rolled_back_total", Shape::Counter, "New versions that failed soon and were taken back."),
+    family(Guest, "PoisonCount", "flumen_guest_poison_total", Shape::Counter, "Events that the component could not handle."),
+    family(Guest, "DeadLetterCount", "flumen_guest_dead_letter_total", Shape::Counter, "Poison events that went to the dead-letter channel."),
+    family(Guest, "DroppedPoisonCount", "flumen_guest_dropped_poison_total", Shape::Counter, "Poison events that were dropped, by configuration."),
+    family(Guest, "MemoryBytes", "flumen_guest_memory_bytes", Shape::Gauge, "Memory of all instances that live."),
+    family(Guest, "StateBytes", "flumen_guest_state_bytes", Shape::Gauge, "Size of the state that the component keeps."),
+    family(Guest, "LogLinesSuppressed", "flumen_guest_log_lines_suppressed_total", Shape::Counter, "Log lines of the component that were left out, above its limit."),
+    family(Guest, "OwnRefusedCount", "flumen_guest_own_refused_total", Shape::Counter, "Registrations of own figures that were refused: too many, or not a fit name."),
 ];
 
 #[cfg(test)]

@@ -2,13 +2,19 @@
 //! value is a string, numbers too.
 //!
 //! Beyond Flume: components that count nothing in Flume (netcat, logger, null) are there too, and a
-//! source or sink has `State`, with `StateReason` when it is not well.
+//! source or sink has `State`, with `StateReason` when it is not well. A guest has an object of its
+//! own, `GUEST.sinks.k1`, with `Digest`, `Name` and `Version`, and the figures that it counts itself
+//! behind [`OWN_PREFIX`].
 
 use serde_json::{Map, Value};
 
-use flumen_agent::{ComponentState, MetricValue};
+use flumen_agent::{ComponentState, GuestMetrics, MetricValue};
 
 use crate::picture::Picture;
+
+/// What stands before the names of a guest's own figures. No attribute of Flume's or ours has a dot,
+/// so whatever a guest calls its figures, it cannot take the place of one.
+const OWN_PREFIX: &str = "own.";
 
 /// The page at `/metrics`.
 pub fn flume_json(picture: &Picture) -> String {
@@ -26,9 +32,31 @@ pub fn flume_json(picture: &Picture) -> String {
                 object.insert("StateReason".to_owned(), reason.into());
             }
         }
+        if let Some(guest) = &component.guest {
+            append_guest(&mut object, guest);
+        }
         page.insert(format!("{kind}.{}", component.name), Value::Object(object));
     }
     Value::Object(page).to_string()
+}
+
+fn append_guest(object: &mut Map<String, Value>, guest: &GuestMetrics) {
+    let mut append = |name: String, text: String| {
+        object.insert(name, text.into());
+    };
+    append("Digest".to_owned(), guest.digest.clone());
+    if let Some(name) = &guest.name {
+        append("Name".to_owned(), name.clone());
+    }
+    if let Some(version) = &guest.version {
+        append("Version".to_owned(), version.clone());
+    }
+    for (name, count) in &guest.counters {
+        append(format!("{OWN_PREFIX}{name}"), count.to_string());
+    }
+    for (name, value) in &guest.gauges {
+        append(format!("{OWN_PREFIX}{name}"), java_double(*value));
+    }
 }
 
 fn text_of(value: MetricValue) -> String {
@@ -40,7 +68,9 @@ fn text_of(value: MetricValue) -> String {
 
 fn reason_of(state: &ComponentState) -> Option<&str> {
     match state {
-        ComponentState::Retrying { reason, .. } | ComponentState::Failed { reason } => Some(reason),
+        ComponentState::Retrying { reason, .. }
+        | ComponentState::Failed { reason }
+        | ComponentState::RolledBack { reason } => Some(reason),
         ComponentState::Starting
         | ComponentState::Running
         | ComponentState::Finished
@@ -84,6 +114,32 @@ mod tests {
             r#""OpenConnectionCount":"2","State":"running","Type":"SOURCE"}}"#,
         );
         assert_eq!(flume_json(&samples::picture()), expected);
+    }
+
+    #[test]
+    fn a_guest_cannot_take_the_place_of_an_attribute() {
+        let picture = Picture {
+            agent: "a1".to_owned(),
+            components: vec![samples::guest(
+                &[("StrikeCount", 0), ("\"},\"SINK.k1\":{\n", 7)],
+                &[("gr\u{fc}n", f64::NEG_INFINITY), ("share", 0.25)],
+            )],
+        };
+        let page: Value = serde_json::from_str(&flume_json(&picture)).unwrap();
+        let expected = serde_json::json!({"GUEST.sinks.k1": {
+            "Digest": "00ff",
+            "Name": "digest",
+            "State": "rolled-back",
+            "StateReason": "it trapped",
+            "StrikeCount": "2",
+            "Type": "GUEST",
+            "Version": "0.1.0",
+            "own.StrikeCount": "0",
+            "own.\"},\"SINK.k1\":{\n": "7",
+            "own.gr\u{fc}n": "-Infinity",
+            "own.share": "0.25",
+        }});
+        assert_eq!(page, expected);
     }
 
     #[test]

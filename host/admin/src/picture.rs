@@ -24,7 +24,7 @@ impl Picture {
 /// Hand-made components for the tests of the pages.
 #[cfg(test)]
 pub(crate) mod samples {
-    use flumen_agent::{ComponentMetrics, ComponentState, MetricKind, MetricValue};
+    use flumen_agent::{ComponentMetrics, ComponentState, GuestMetrics, MetricKind, MetricValue};
 
     use super::Picture;
 
@@ -39,6 +39,29 @@ pub(crate) mod samples {
             name: name.into(),
             attributes: attributes.to_vec(),
             state,
+            guest: None,
+        }
+    }
+
+    /// A guest that is a sink, with figures of its own.
+    pub(crate) fn guest(counters: &[(&str, u64)], gauges: &[(&str, f64)]) -> ComponentMetrics {
+        let owned = |name: &str| name.to_owned();
+        ComponentMetrics {
+            guest: Some(GuestMetrics {
+                digest: "00ff".to_owned(),
+                name: Some(owned("digest")),
+                version: Some(owned("0.1.0")),
+                counters: counters.iter().map(|(name, n)| (owned(name), *n)).collect(),
+                gauges: gauges.iter().map(|(name, n)| (owned(name), *n)).collect(),
+            }),
+            ..component(
+                MetricKind::Guest,
+                "sinks.k1",
+                &[("StrikeCount", MetricValue::Number(2))],
+                Some(ComponentState::RolledBack {
+                    reason: "it trapped".to_owned(),
+                }),
+            )
         }
     }
 

@@ -2,7 +2,10 @@
 //!
 //! Families come in the order of [`FAMILIES`], a family without a sample is left out, and its HELP
 //! and TYPE lines stand once before its samples. Every sample carries `agent` and `component`, and
-//! nothing whose number could grow with the data.
+//! nothing whose number could grow with the data: the figures that guests name themselves are bounded
+//! in number by their host.
+
+mod guests;
 
 use std::fmt::Write;
 
@@ -16,8 +19,14 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 
 /// All words of a component's state; each is a sample of 0 or 1, so that a query can count the
 /// components in one state and an alert ends when the state does.
-const STATES: [&str; 6] = [
-    "starting", "running", "retrying", "failed", "finished", "stopped",
+const STATES: [&str; 7] = [
+    "starting",
+    "running",
+    "retrying",
+    "failed",
+    "rolled-back",
+    "finished",
+    "stopped",
 ];
 
 /// The page at `/metrics/prometheus`.
@@ -38,6 +47,7 @@ pub fn prometheus_text(picture: &Picture) -> String {
     for family in FAMILIES {
         append_family(&mut page, family, picture);
     }
+    guests::append_all(&mut page, picture);
     append_states(&mut page, picture);
     page
 }
@@ -118,6 +128,7 @@ fn append_states(page: &mut String, picture: &Picture) {
 fn kind_word(kind: MetricKind) -> &'static str {
     match kind {
         MetricKind::Channel => "channel",
+        MetricKind::Guest => "guest",
         MetricKind::Sink => "sink",
         MetricKind::Source => "source",
     }

@@ -13,7 +13,7 @@ use flumen_core::settings::Settings;
 use flumen_core::sink_processor::SinkProcessor;
 use flumen_core::source::{Source, SourceInstance};
 use flumen_core::{ComponentName, Fault, Side};
-use flumen_wasm::{Guest, Host};
+use flumen_wasm::{Guest, GuestReport, Host};
 
 use crate::component_files::{self, Examples};
 use crate::sink::MakeSink;
@@ -89,6 +89,12 @@ impl Guests {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Host>>> {
         self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What there is to say of the guests that are loaded; nothing before the first one.
+    pub(crate) fn reports(&self) -> Vec<GuestReport> {
+        let host = self.lock().clone();
+        host.map(|host| host.reports()).unwrap_or_default()
     }
 
     /// Loads a guest on a thread of its own, because compiling takes its time.

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use crate::build::Guests;
 use crate::component_files::{self, Examples};
-use crate::metrics::{ComponentMetrics, Registry};
+use crate::metrics::{ComponentMetrics, GuestFigures, Registry};
 use crate::running::{ReloadRefused, Running, StopReport, Strictness};
 
 /// Requests that wait while one is carried out. Requests come from people and file watchers, one at
@@ -115,9 +115,14 @@ impl Handle {
     /// # Errors
     /// [`ReloadRefused`] when a component cannot even be made from its settings.
     pub async fn start(plan: Plan, options: AgentOptions) -> Result<Self, ReloadRefused> {
-        let registry = Arc::new(Registry::default());
         let clock = Arc::clone(&options.clock);
         let guests = Guests::new(options.cache_folder, options.examples, clock);
+        let reported = Arc::clone(&guests);
+        let registry = Arc::new(Registry::new(GuestFigures {
+            reports: Box::new(move || reported.reports()),
+            // The agent does not look for poison events yet.
+            poison: Box::new(BTreeMap::new),
+        }));
         let plan = guests.identified(plan).await;
         let agent = plan.agent.clone();
         let (clock, own) = (options.clock, Arc::clone(&guests));

@@ -29,6 +29,6 @@ pub mod watch;
 pub use build::catalogue;
 pub use component_files::{EXAMPLE_SCHEME, Examples};
 pub use handle::{AgentOptions, DEFAULT_DRAIN_DEADLINE, Handle, RequestError};
-pub use metrics::{ComponentMetrics, MetricKind, MetricValue};
+pub use metrics::{ComponentMetrics, GuestMetrics, MetricKind, MetricValue};
 pub use running::{ReloadRefused, StopReport};
 pub use state::ComponentState;

@@ -1,5 +1,7 @@
 //! What the agent counts, and a picture of it for the outside.
 
+mod guests;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +10,9 @@ use flumen_core::channel::Channel;
 use flumen_core::metric::{Counter, SinkCounters, SourceCounters};
 
 use crate::state::{ComponentState, StateCell};
+
+pub(crate) use guests::GuestFigures;
+pub use guests::GuestMetrics;
 
 /// What a source's way into its channels counts beyond Flume's attributes.
 #[derive(Debug, Default)]
@@ -18,11 +23,14 @@ pub(crate) struct FlowCounters {
     pub(crate) optional_refused: Counter,
 }
 
-/// The kind of a metric's component, in Flume's words.
+/// The kind of a metric's component, in Flume's words where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MetricKind {
     /// `CHANNEL`.
     Channel,
+    /// `GUEST`: a WebAssembly component, beside the source or sink that it is, or inside of a source
+    /// as an interceptor. Flume has no such kind.
+    Guest,
     /// `SINK`.
     Sink,
     /// `SOURCE`.
@@ -30,10 +38,11 @@ pub enum MetricKind {
 }
 
 impl MetricKind {
-    /// Flume's word.
+    /// The word before the name.
     pub fn word(self) -> &'static str {
         match self {
             MetricKind::Channel => "CHANNEL",
+            MetricKind::Guest => "GUEST",
             MetricKind::Sink => "SINK",
             MetricKind::Source => "SOURCE",
         }
@@ -54,12 +63,16 @@ pub enum MetricValue {
 pub struct ComponentMetrics {
     /// Its kind.
     pub kind: MetricKind,
-    /// Its name.
+    /// Its name; that of a guest says where it stands: `sources.r1`, `sinks.k1`,
+    /// `sources.r1.interceptors.i1`.
     pub name: ComponentName,
     /// Flume's attribute names (and a few of flumen's own) with their values.
     pub attributes: Vec<(&'static str, MetricValue)>,
-    /// What it is doing; channels have no state of their own.
+    /// What it is doing; channels and interceptors have no state of their own. That of a guest is
+    /// that of the source or sink that it is.
     pub state: Option<ComponentState>,
+    /// What only guests have.
+    pub guest: Option<GuestMetrics>,
 }
 
 #[derive(Clone)]
@@ -76,14 +89,24 @@ enum Entry {
     },
 }
 
+type Entries = BTreeMap<(MetricKind, ComponentName), Entry>;
+
 /// All components that run. A plain mutex: changed at a reload, copied for a picture, never held
 /// over an await.
-#[derive(Default)]
 pub(crate) struct Registry {
-    entries: Mutex<BTreeMap<(MetricKind, ComponentName), Entry>>,
+    entries: Mutex<Entries>,
+    guests: GuestFigures,
 }
 
 impl Registry {
+    /// Without components; the guests tell of themselves.
+    pub(crate) fn new(guests: GuestFigures) -> Self {
+        Self {
+            entries: Mutex::default(),
+            guests,
+        }
+    }
+
     pub(crate) fn add_source(
         &self,
         name: &ComponentName,
@@ -134,10 +157,28 @@ impl Registry {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        entries
+        let mut components = self
+            .guests
+            .pictures(|guest| state_of_guest(guest, &entries));
+        let natives = entries
             .into_iter()
-            .map(|((kind, name), entry)| picture(kind, name, &entry))
-            .collect()
+            .map(|((kind, name), entry)| picture(kind, name, &entry));
+        components.extend(natives);
+        components.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+        components
+    }
+}
+
+/// The state of the source or sink that a guest is; `None` for an interceptor.
+fn state_of_guest(qualified: &ComponentName, entries: &Entries) -> Option<ComponentState> {
+    let of = |prefix, kind| {
+        let name = qualified.as_str().strip_prefix(prefix)?;
+        entries.get(&(kind, ComponentName::new(name)))
+    };
+    let entry = of("sources.", MetricKind::Source).or_else(|| of("sinks.", MetricKind::Sink));
+    match entry? {
+        Entry::Source { state, .. } | Entry::Sink { state, .. } => Some(state.get()),
+        Entry::Channel(_) => None,
     }
 }
 
@@ -165,6 +206,7 @@ fn picture(kind: MetricKind, name: ComponentName, entry: &Entry) -> ComponentMet
         name,
         attributes,
         state,
+        guest: None,
     }
 }
 
@@ -187,3 +229,6 @@ fn channel_attributes(channel: &dyn Channel) -> Vec<(&'static str, MetricValue)>
     attributes.push(("ChannelFillPercentage", MetricValue::Percent(percent)));
     attributes
 }
+
+#[cfg(test)]
+mod tests;

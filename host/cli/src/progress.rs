@@ -61,7 +61,9 @@ fn line_of(then: &[ComponentMetrics], now: &[ComponentMetrics], elapsed: Duratio
     if channels.len() > CHANNELS_SHOWN_MAX {
         parts.push("...".to_owned());
     }
-    let unwell = now.iter().filter(|component| is_unwell(component)).count();
+    // A guest is counted with the source or sink that it is.
+    let natives = now.iter().filter(|it| it.kind != MetricKind::Guest);
+    let unwell = natives.filter(|component| is_unwell(component)).count();
     if unwell > 0 {
         parts.push(format!("{unwell} failing"));
     }
@@ -148,6 +150,7 @@ mod tests {
             name: name.into(),
             attributes: vec![(attribute, value)],
             state: None,
+            guest: None,
         }
     }
 
@@ -180,6 +183,11 @@ mod tests {
             channel("c1", 3.4),
             channel("c2", 80.0),
             channel("c3", f64::MAX),
+            ComponentMetrics {
+                kind: MetricKind::Guest,
+                name: "sinks.k1".into(),
+                ..sink.clone()
+            },
             sink,
         ];
         assert_eq!(

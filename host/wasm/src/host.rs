@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use flumen_core::clock::Clock;
 use flumen_core::option::ComponentKind;
@@ -149,9 +149,12 @@ impl Host {
     /// What there is to say of all guests that are loaded, oldest first. While one version follows
     /// another both are there, with the same figures.
     pub fn reports(&self) -> Vec<GuestReport> {
-        let shared = self.lock();
-        let alive = shared.guests.iter().filter_map(Weak::upgrade);
-        alive.map(|parts| parts.report()).collect()
+        let alive: Vec<_> = {
+            let shared = self.lock();
+            shared.guests.iter().filter_map(Weak::upgrade).collect()
+        };
+        // Not under the lock: the store of the states has one of its own.
+        alive.iter().map(|parts| parts.report()).collect()
     }
 
     /// Tells the instances of all versions of a component but the one loaded last to wait no longer,
@@ -193,12 +196,14 @@ impl Host {
         let figures = known
             .map(|guest| Arc::clone(&guest.figures))
             .unwrap_or_default();
+        let log = GuestLog::new(name.clone(), limits.log_lines_per_second, &figures);
         let parts = Arc::new(GuestParts {
             name: name.clone(),
             digest,
             limits,
             settings: own_settings(settings)?,
-            log: Arc::new(GuestLog::new(name.clone(), limits.log_lines_per_second)),
+            log: Arc::new(log),
+            info: OnceLock::new(),
             figures,
             states: Arc::clone(&self.states),
             clock: Arc::clone(&self.clock),

@@ -66,7 +66,7 @@ impl metrics::Host for GuestState {}
 
 impl metrics::HostCounter for GuestState {
     fn new(&mut self, name: String) -> wasmtime::Result<Resource<CounterHandle>> {
-        let counter = self.parts.figures.counter(name);
+        let counter = self.parts.figures.counter(name, self.parts.digest);
         Ok(self.table.push(counter)?)
     }
 
@@ -83,7 +83,7 @@ impl metrics::HostCounter for GuestState {
 
 impl metrics::HostGauge for GuestState {
     fn new(&mut self, name: String) -> wasmtime::Result<Resource<GaugeHandle>> {
-        let gauge = self.parts.figures.gauge(name);
+        let gauge = self.parts.figures.gauge(name, self.parts.digest);
         Ok(self.table.push(gauge)?)
     }
 

@@ -16,9 +16,10 @@ use wasmtime::{Engine, Store};
 use crate::bindings::types::Error;
 use crate::bindings::{interceptor, sink, source};
 use crate::columns::GuestBatch;
+use crate::figures::GuestInfo;
 use crate::limits::{
-    MESSAGE_BYTES_MAX, REMAKE_WAIT_FIRST, REMAKE_WAIT_MAX, SHUTDOWN_WALL, WORN_CALLS_MIN,
-    WORN_MEMORY_PERCENT,
+    INFO_BYTES_MAX, MESSAGE_BYTES_MAX, REMAKE_WAIT_FIRST, REMAKE_WAIT_MAX, SHUTDOWN_WALL,
+    WORN_CALLS_MIN, WORN_MEMORY_PERCENT,
 };
 use crate::store::{GuestParts, GuestState};
 use crate::text::one_line;
@@ -40,6 +41,8 @@ pub(crate) trait World: Sized + Send + Sync + 'static {
     ) -> CallFuture<'a, Self>;
 
     fn init<'a>(&'a self, store: &'a mut Store<GuestState>) -> CallFuture<'a, Result<(), Error>>;
+
+    fn describe<'a>(&'a self, store: &'a mut Store<GuestState>) -> CallFuture<'a, GuestInfo>;
 
     fn shutdown<'a>(&'a self, store: &'a mut Store<GuestState>) -> CallFuture<'a, ()>;
 }
@@ -65,6 +68,19 @@ macro_rules! world {
                 store: &'a mut Store<GuestState>,
             ) -> CallFuture<'a, Result<(), Error>> {
                 Box::pin(self.flumen_plugin_lifecycle().call_init(store))
+            }
+
+            fn describe<'a>(
+                &'a self,
+                store: &'a mut Store<GuestState>,
+            ) -> CallFuture<'a, GuestInfo> {
+                Box::pin(async move {
+                    let info = self.flumen_plugin_lifecycle().call_describe(store).await?;
+                    Ok(GuestInfo {
+                        name: one_line(&info.name, INFO_BYTES_MAX),
+                        version: one_line(&info.version, INFO_BYTES_MAX),
+                    })
+                })
             }
 
             fn shutdown<'a>(&'a self, store: &'a mut Store<GuestState>) -> CallFuture<'a, ()> {
@@ -106,7 +122,8 @@ impl<W: World> Maker<W> {
     /// A new instance, ready for its first call.
     ///
     /// # Errors
-    /// The fault of its `init`, or of kind [`FaultKind::Broken`] when it trapped there.
+    /// The fault of its `init`, or of kind [`FaultKind::Broken`] when it trapped there or, in the
+    /// first instance of a version, in `describe`.
     pub(crate) async fn make(&self) -> Result<Instance<W>, Fault> {
         let mut store = GuestState::store(&self.engine, &self.parts);
         GuestState::arm(&mut store);
@@ -125,6 +142,13 @@ impl<W: World> Maker<W> {
         match started {
             Ok(()) => instance.store.data_mut().commit()?,
             Err(error) => return Err(instance.refusal("init", error)),
+        }
+        if self.parts.info.get().is_none() {
+            let info = instance
+                .call("describe", |world, store| world.describe(store))
+                .await?;
+            // Another instance of the same code may have said it meanwhile.
+            let _ = self.parts.info.set(info);
         }
         Ok(instance)
     }

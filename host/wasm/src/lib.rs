@@ -42,7 +42,7 @@ mod trap;
 
 pub use contract::{Contract, ContractError};
 pub use digest::Digest;
-pub use figures::GuestReport;
+pub use figures::{GuestInfo, GuestReport};
 pub use host::{Guest, Host, read_component};
 pub use interceptor::GuestInterceptor;
 pub use log::LOG_TARGET;

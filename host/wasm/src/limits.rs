@@ -84,8 +84,13 @@ pub const BACKTRACE_FRAMES_MAX: usize = 16;
 /// figures, so their number must not grow with the data.
 pub const FIGURES_MAX: usize = 64;
 
-/// Bytes of the name of a figure.
+/// Bytes of the name of a figure. Names are repeated on every page that shows figures; this is long
+/// for a name and short for a text.
 pub const FIGURE_NAME_BYTES_MAX: usize = 128;
+
+/// Bytes of the name and of the version that a component says of itself, for the same reason; the
+/// rest is cut off.
+pub const INFO_BYTES_MAX: usize = 128;
 
 /// Bytes of a key of the state.
 pub const STATE_KEY_BYTES_MAX: usize = 1024;

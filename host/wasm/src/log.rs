@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use flumen_core::ComponentName;
-use flumen_core::metric::Counter;
 use tracing::{debug, enabled, error, info, trace, warn};
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::bindings::logging::Level;
+use crate::figures::Figures;
 use crate::limits::{LAST_WORDS_BYTES_MAX, LOG_LINE_BYTES_MAX};
 use crate::text::one_line;
 
@@ -24,7 +24,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 pub(crate) struct GuestLog {
     component: ComponentName,
     lines_per_second: u32,
-    suppressed: Counter,
+    figures: Arc<Figures>,
     window: Mutex<Window>,
 }
 
@@ -35,22 +35,22 @@ struct Window {
 }
 
 impl GuestLog {
-    pub(crate) fn new(component: ComponentName, lines_per_second: u32) -> Self {
+    /// Lines that are left out are counted in `figures`.
+    pub(crate) fn new(
+        component: ComponentName,
+        lines_per_second: u32,
+        figures: &Arc<Figures>,
+    ) -> Self {
         Self {
             component,
             lines_per_second,
-            suppressed: Counter::default(),
+            figures: Arc::clone(figures),
             window: Mutex::new(Window {
                 began: Instant::now(),
                 lines: 0,
                 suppressed: 0,
             }),
         }
-    }
-
-    /// Lines that were left out so far.
-    pub(crate) fn suppressed(&self) -> u64 {
-        self.suppressed.get()
     }
 
     pub(crate) fn is_enabled(level: Level) -> bool {
@@ -91,7 +91,7 @@ impl GuestLog {
             return true;
         }
         window.suppressed += 1;
-        self.suppressed.add(1);
+        self.figures.log_lines_suppressed.add(1);
         false
     }
 
@@ -230,17 +230,18 @@ mod tests {
 
     #[test]
     fn lines_above_the_limit_are_counted_and_the_next_second_begins_anew() {
-        let log = GuestLog::new("i1".into(), 3);
+        let figures = Arc::default();
+        let log = GuestLog::new("i1".into(), 3, &figures);
         let now = Instant::now();
         assert_eq!((0..10).filter(|_| log.admits(now)).count(), 3);
-        assert_eq!(log.suppressed(), 7);
+        assert_eq!(figures.log_lines_suppressed.get(), 7);
         assert!(log.admits(now + WINDOW));
-        assert_eq!(log.suppressed(), 7);
+        assert_eq!(figures.log_lines_suppressed.get(), 7);
     }
 
     #[test]
     fn the_end_of_standard_error_is_kept() {
-        let log = Arc::new(GuestLog::new("i1".into(), 0));
+        let log = Arc::new(GuestLog::new("i1".into(), 0, &Arc::default()));
         let words = LastWords::default();
         let output = Output::new(log, Level::Warn, Some(words.clone()));
         output.take_in(&vec![b'x'; 2 * LAST_WORDS_BYTES_MAX]);

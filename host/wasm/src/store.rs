@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use flumen_core::clock::Clock;
@@ -15,7 +15,7 @@ use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 
 use crate::bindings::logging::Level;
 use crate::digest::Digest;
-use crate::figures::{Figures, GuestReport};
+use crate::figures::{Figures, GuestInfo, GuestReport};
 use crate::limits::{
     CORE_INSTANCES_MAX, HANDLES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, TICK,
 };
@@ -35,6 +35,8 @@ pub(crate) struct GuestParts {
     pub(crate) clock: Arc<dyn Clock>,
     /// What the instances that are made from now on listen to.
     pub(crate) stopping: Mutex<Arc<Stopping>>,
+    /// Filled in by the first instance.
+    pub(crate) info: OnceLock<GuestInfo>,
 }
 
 impl GuestParts {
@@ -50,7 +52,8 @@ impl GuestParts {
 
     pub(crate) fn report(&self) -> GuestReport {
         GuestReport {
-            log_lines_suppressed: self.log.suppressed(),
+            info: self.info.get().cloned(),
+            state_bytes: self.states.bytes(&self.name).ok(),
             ..self.figures.report(&self.name, self.digest)
         }
     }
@@ -110,7 +113,7 @@ impl GuestState {
             table,
             staged: StagedState::default(),
             last_words,
-            limiter: MemoryLimiter::new(limits.memory_bytes),
+            limiter: MemoryLimiter::new(limits.memory_bytes, &parts.figures),
             ticks_left: 0,
             stopping: Arc::clone(&parts.lock_stopping()),
             parts: Arc::clone(parts),
@@ -208,6 +211,8 @@ impl HostWallClock for TimeOfDay {
 /// of its own, and compiled code.
 pub(crate) struct MemoryLimiter {
     memory_bytes_max: usize,
+    /// Told of every change, so that the memory of all instances that live is known at any time.
+    figures: Arc<Figures>,
     memory_bytes: usize,
     table_elements: usize,
     /// Whether memory was denied since the call began.
@@ -215,9 +220,10 @@ pub(crate) struct MemoryLimiter {
 }
 
 impl MemoryLimiter {
-    fn new(memory_bytes_max: usize) -> Self {
+    fn new(memory_bytes_max: usize, figures: &Arc<Figures>) -> Self {
         Self {
             memory_bytes_max,
+            figures: Arc::clone(figures),
             memory_bytes: 0,
             table_elements: 0,
             refused: false,
@@ -237,12 +243,14 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let grown = self
-            .memory_bytes
-            .saturating_add(desired.saturating_sub(current));
+        let more = desired.saturating_sub(current);
+        let grown = self.memory_bytes.saturating_add(more);
         let granted = grown <= self.memory_bytes_max;
         match granted {
-            true => self.memory_bytes = grown,
+            true => {
+                self.memory_bytes = grown;
+                self.figures.memory_bytes.add(more as u64);
+            }
             false => self.refused = true,
         }
         Ok(granted)
@@ -277,6 +285,12 @@ impl ResourceLimiter for MemoryLimiter {
     }
 }
 
+impl Drop for MemoryLimiter {
+    fn drop(&mut self) {
+        self.figures.memory_bytes.subtract(self.memory_bytes as u64);
+    }
+}
+
 /// The steps in which CPU time is counted are those of the engine's ticker.
 const _: () = assert!(
     TICK.as_millis() == 10,
@@ -289,7 +303,8 @@ mod tests {
 
     #[test]
     fn memories_are_summed_and_a_refusal_is_remembered() {
-        let mut limiter = MemoryLimiter::new(100);
+        let figures = Arc::default();
+        let mut limiter = MemoryLimiter::new(100, &figures);
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(limiter.memory_growing(0, 40, None).unwrap());
         assert!(!limiter.refused);
@@ -301,6 +316,11 @@ mod tests {
                 .table_growing(0, TABLE_ELEMENTS_MAX + 1, None)
                 .unwrap()
         );
+        let mut other = MemoryLimiter::new(100, &figures);
+        assert!(other.memory_growing(0, 30, None).unwrap());
+        assert_eq!(figures.memory_bytes.get(), 130);
+        drop(limiter);
+        assert_eq!(figures.memory_bytes.get(), 30);
     }
 
     #[tokio::test]

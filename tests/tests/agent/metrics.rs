@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use flumen_tests::agent::{Agent, AgentBuilder};
 use flumen_tests::client::Client;
 use flumen_tests::output::Stream;
-use flumen_tests::wait::PATIENCE;
+use flumen_tests::wait::{METRICS_PAUSE, PATIENCE, wait_for_every};
 use flumen_tests::{http, ports};
 use serde_json::Value;
 
 use crate::flow::Flow;
+use crate::guests::example;
 
 /// Attributes of Flume, by the type of the component.
 const ATTRIBUTES: [(&str, &[&str]); 3] = [
@@ -66,6 +68,25 @@ const ATTRIBUTES: [(&str, &[&str]); 3] = [
             "ChannelReadFail",
         ],
     ),
+];
+
+/// Figures of a guest, with their families for Prometheus.
+const GUEST_FIGURES: [(&str, &str); 12] = [
+    ("CallCount", "flumen_guest_call_total"),
+    ("DeadLetterCount", "flumen_guest_dead_letter_total"),
+    ("DroppedPoisonCount", "flumen_guest_dropped_poison_total"),
+    ("InstanceCount", "flumen_guest_instance_total"),
+    (
+        "LogLinesSuppressed",
+        "flumen_guest_log_lines_suppressed_total",
+    ),
+    ("MemoryBytes", "flumen_guest_memory_bytes"),
+    ("OwnRefusedCount", "flumen_guest_own_refused_total"),
+    ("PoisonCount", "flumen_guest_poison_total"),
+    ("RetiredCount", "flumen_guest_retired_total"),
+    ("RolledBackCount", "flumen_guest_rolled_back_total"),
+    ("StateBytes", "flumen_guest_state_bytes"),
+    ("StrikeCount", "flumen_guest_strike_total"),
 ];
 
 /// An agent that has taken three lines to the logger.
@@ -194,6 +215,119 @@ fn prometheus_can_read_its_page() -> Result<()> {
         reply.body
     );
     Ok(())
+}
+
+/// An agent that keeps compiled guests for the next one.
+fn with_guests(config: &str) -> AgentBuilder {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    let cache = format!("-Dflumen.cacheFolder={}", cache.display());
+    AgentBuilder::new(config).with_metrics().argument(cache)
+}
+
+/// A source, an interceptor and a sink, all of them guests; of 50 events one is dropped.
+fn three_guests() -> Result<Agent> {
+    let config = format!(
+        "a1.sources = r1\na1.channels = c1\na1.sinks = k1\na1.channels.c1.type = memory\n\
+         a1.sources.r1.type = wasm\na1.sources.r1.component = {}\na1.sources.r1.channels = c1\n\
+         a1.sources.r1.config.interval_ms = 1\na1.sources.r1.config.limit = 50\n\
+         a1.sources.r1.interceptors = i1\na1.sources.r1.interceptors.i1.type = wasm\n\
+         a1.sources.r1.interceptors.i1.component = {}\n\
+         a1.sources.r1.interceptors.i1.config.word = tick 50\n\
+         a1.sinks.k1.type = wasm\na1.sinks.k1.component = {}\na1.sinks.k1.channel = c1\n",
+        example("ticker").display(),
+        example("drop_debug").display(),
+        example("digest").display()
+    );
+    let agent = with_guests(&config).start()?;
+    agent.wait_for_count("SINK.k1", "EventDrainSuccessCount", 49, PATIENCE)?;
+    agent.wait_for_count("SOURCE.r1", "EventAcceptedCount", 50, PATIENCE)?;
+    Ok(agent)
+}
+
+#[test]
+fn guests_are_told_with_their_own_figures() -> Result<()> {
+    let agent = three_guests()?;
+    let metrics = agent.metrics()?;
+    let page = http::get(agent.metrics_port()?, "/metrics/prometheus")?.body;
+    let mut types = BTreeSet::new();
+    for line in page.lines() {
+        check_prometheus_line(line, &mut types).with_context(|| line.to_owned())?;
+    }
+    for (name, own_name) in [
+        ("sources.r1", "ticker"),
+        ("sources.r1.interceptors.i1", "drop-debug"),
+        ("sinks.k1", "digest"),
+    ] {
+        let guest = format!("GUEST.{name}");
+        assert_eq!(metrics.text(&guest, "Type"), Some("GUEST"));
+        assert_eq!(metrics.text(&guest, "Name"), Some(own_name));
+        assert_eq!(metrics.text(&guest, "Digest").map(str::len), Some(64));
+        assert!(metrics.text(&guest, "Version").is_some(), "{guest}");
+        for (attribute, family) in GUEST_FIGURES {
+            assert!(metrics.count(&guest, attribute).is_some(), "{attribute}");
+            let sample = format!("{family}{{agent=\"a1\",component=\"{name}\"}} ");
+            assert!(page.contains(&sample), "{sample} in {page}");
+        }
+        assert!(metrics.count(&guest, "CallCount") >= Some(1), "{guest}");
+        assert!(metrics.count(&guest, "MemoryBytes") >= Some(1), "{guest}");
+        assert_eq!(metrics.count(&guest, "StrikeCount"), Some(0));
+    }
+    assert_eq!(metrics.text("GUEST.sinks.k1", "State"), Some("running"));
+    assert_eq!(metrics.count("GUEST.sinks.k1", "own.events"), Some(49));
+    let own = "flumen_guest_own_total{agent=\"a1\",component=\"sinks.k1\",name=\"events\"} 49";
+    assert!(page.lines().any(|line| line == own), "{page}");
+    Ok(())
+}
+
+/// Another version of a component: the same code with other words beside it.
+fn another_version(of: &Path, at: &Path) -> Result<()> {
+    let mut bytes = fs::read(of)?;
+    // A section of the kind "custom", 7 bytes long, of the name "edited".
+    bytes.extend_from_slice(b"\0\x07\x06edited");
+    fs::write(at, bytes)?;
+    Ok(())
+}
+
+#[test]
+fn the_next_version_of_a_guest_goes_on_with_its_figures() -> Result<()> {
+    const GUEST: &str = "GUEST.sources.r1.interceptors.i1";
+    let flow = Flow::to_logger(ports::free_port()?);
+    let with = |component: &Path| {
+        let mut flow = flow.clone();
+        flow.source.push_str(&format!(
+            "interceptors = i1\ninterceptors.i1.type = wasm\n\
+             interceptors.i1.config.word = DEBUG\ninterceptors.i1.component = {}",
+            component.display()
+        ));
+        flow.text()
+    };
+    let old = example("drop_debug");
+    let mut agent = with_guests(&with(&old)).start()?;
+    agent.wait_until_listening(flow.port, PATIENCE)?;
+    let mut client = Client::connect(flow.port)?;
+    assert_eq!(client.ask("one")?, "OK");
+    let before = agent.metrics()?;
+
+    let new = agent.directory().join("new.wasm");
+    another_version(&old, &new)?;
+    let reload = |config: &str| -> Result<()> {
+        let position = agent.output().position();
+        agent.replace_config(config)?;
+        let output = agent.output();
+        output.wait_for_after(position, "configuration reloaded", PATIENCE)?;
+        Ok(())
+    };
+    reload(&with(&new))?;
+    assert_eq!(client.ask("two")?, "OK");
+    let after = agent.metrics()?;
+    assert_ne!(after.text(GUEST, "Digest"), before.text(GUEST, "Digest"));
+    assert!(after.count(GUEST, "CallCount") > before.count(GUEST, "CallCount"));
+    assert!(after.count(GUEST, "InstanceCount") > before.count(GUEST, "InstanceCount"));
+
+    reload(&flow.text())?;
+    wait_for_every(METRICS_PAUSE, "the guest to be gone", PATIENCE, || {
+        Ok((!agent.metrics()?.has(GUEST)).then_some(()))
+    })
 }
 
 #[test]

@@ -129,18 +129,20 @@ flumen_component_state{{agent="a1",component="k1",kind="sink",state="starting"}}
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="running"}} 0
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="retrying"}} 1
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="failed"}} 0
+flumen_component_state{{agent="a1",component="k1",kind="sink",state="rolled-back"}} 0
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="finished"}} 0
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="stopped"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="starting"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="running"}} 1
 flumen_component_state{{agent="a1",component="r1",kind="source",state="retrying"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="failed"}} 0
+flumen_component_state{{agent="a1",component="r1",kind="source",state="rolled-back"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="finished"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="stopped"}} 0
 "#
     );
     assert_eq!(page, expected);
-    assert_eq!(parse(&page).unwrap().len(), 20);
+    assert_eq!(parse(&page).unwrap().len(), 22);
 }
 
 #[test]
@@ -165,6 +167,103 @@ fn names_with_quotes_and_line_ends_come_back_whole() {
     assert_eq!(received.value, 7.0);
 }
 
+/// Names that would end a label, a line or a sample if they were not escaped.
+const HOSTILE: [&str; 5] = [
+    "\"} 1\nflumen_build_info{version=\"9\"} 7",
+    "\\",
+    "\\\"",
+    "# TYPE x counter",
+    "\u{1f980} {name=\"x\"}",
+];
+
+#[test]
+fn a_guest_is_told_with_its_version_and_its_own_figures() {
+    let picture = Picture {
+        agent: "a1".to_owned(),
+        components: vec![samples::guest(&[("events", 7)], &[("share", 0.25)])],
+    };
+    let page = prometheus_text(&picture);
+    let labels = r#"agent="a1",component="sinks.k1""#;
+    for lines in [
+        format!("flumen_guest_strike_total{{{labels}}} 2\n"),
+        format!(
+            "# TYPE flumen_guest_info gauge\n\
+             flumen_guest_info{{{labels},digest=\"00ff\",name=\"digest\",version=\"0.1.0\"}} 1\n"
+        ),
+        format!(
+            "# TYPE flumen_guest_own_total counter\n\
+             flumen_guest_own_total{{{labels},name=\"events\"}} 7\n"
+        ),
+        format!(
+            "# TYPE flumen_guest_own gauge\n\
+             flumen_guest_own{{{labels},name=\"share\"}} 0.25\n"
+        ),
+        format!("flumen_component_state{{{labels},kind=\"guest\",state=\"rolled-back\"}} 1\n"),
+    ] {
+        assert!(page.contains(&lines), "{lines} in {page}");
+    }
+    parse(&page).unwrap();
+}
+
+#[test]
+fn whatever_a_guest_calls_its_figures_the_page_is_read_back_whole() {
+    let counters = HOSTILE.map(|name| (name, 7));
+    let gauges = HOSTILE.map(|name| (name, f64::NEG_INFINITY));
+    let mut guest = samples::guest(&counters, &gauges);
+    let named = guest.guest.as_mut().unwrap();
+    named.name = Some(HOSTILE[0].to_owned());
+    named.version = Some(String::new());
+    let second = samples::guest(&counters, &gauges);
+    let picture = Picture {
+        agent: "a1".to_owned(),
+        components: vec![guest, second],
+    };
+    let samples = parse(&prometheus_text(&picture)).unwrap();
+    let of = |family: &str| -> Vec<&Sample> {
+        let own = samples.iter().filter(|sample| sample.name == family);
+        own.collect()
+    };
+    for (family, value) in [
+        ("flumen_guest_own_total", 7.0),
+        ("flumen_guest_own", f64::NEG_INFINITY),
+    ] {
+        let names: Vec<_> = of(family)
+            .iter()
+            .map(|own| own.labels["name"].clone())
+            .collect();
+        assert_eq!(names, [HOSTILE, HOSTILE].concat());
+        assert!(of(family).iter().all(|own| own.value == value));
+    }
+    assert_eq!(of("flumen_build_info").len(), 1);
+    let info = of("flumen_guest_info")[0];
+    assert_eq!(info.labels["name"], HOSTILE[0]);
+    assert!(!info.labels.contains_key("version"));
+}
+
+#[test]
+fn floats_of_any_size_are_short_and_readable() {
+    let values = [
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        f64::NAN,
+        f64::INFINITY,
+        -0.0,
+        1e21,
+    ];
+    let names: Vec<_> = (0..values.len()).map(|number| number.to_string()).collect();
+    let gauges: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
+    let picture = Picture {
+        agent: "a1".to_owned(),
+        components: vec![samples::guest(&[], &gauges)],
+    };
+    let page = prometheus_text(&picture);
+    let samples = parse(&page).unwrap();
+    let own = samples.iter().filter(|own| own.name == "flumen_guest_own");
+    let read: Vec<_> = own.map(|own| own.value.to_bits()).collect();
+    assert_eq!(read, values.map(f64::to_bits));
+    assert!(page.lines().all(|line| line.len() < 200), "{page}");
+}
+
 #[test]
 fn every_state_has_its_word_among_the_samples() {
     let reason = String::new();
@@ -175,7 +274,10 @@ fn every_state_has_its_word_among_the_samples() {
             reason: reason.clone(),
             failures: 1,
         },
-        ComponentState::Failed { reason },
+        ComponentState::Failed {
+            reason: reason.clone(),
+        },
+        ComponentState::RolledBack { reason },
         ComponentState::Finished,
         ComponentState::Stopped,
     ];

@@ -166,6 +166,28 @@ async fn a_batch_waits_for_what_is_remembered_of_the_one_before() {
 }
 
 #[tokio::test]
+async fn a_guest_is_reported_with_its_own_words_and_the_memory_of_its_instances() {
+    let rig = Rig::new();
+    let first = rig.interceptor("transform", &[("config.mode", "remember")]);
+    let report = || rig.host.reports().pop().unwrap();
+    assert_eq!(report().info, None, "nobody has asked it");
+    assert_eq!(report().memory_bytes, 0);
+    first.through(batch(["x"])).await.unwrap();
+    let info = report().info.unwrap();
+    assert_eq!((&*info.name, &*info.version), ("transform", "0.1.0"));
+    let of_one = first.idle_memory_bytes() as u64;
+    assert!(of_one > 0);
+    assert_eq!(report().memory_bytes, of_one);
+    assert!(report().state_bytes.unwrap() > 0);
+    let second = rig.interceptor("transform", &[]);
+    second.prepare().await.unwrap();
+    assert_eq!(
+        report().memory_bytes,
+        of_one + second.idle_memory_bytes() as u64
+    );
+}
+
+#[tokio::test]
 async fn a_guest_that_refuses_to_start_says_why() {
     let rig = Rig::new();
     let guest = rig.interceptor("transform", &[("config.mode", "refuse")]);
