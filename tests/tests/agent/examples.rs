@@ -1,6 +1,7 @@
 //! The examples of `guests/examples`, each through the whole agent.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use flumen_tests::agent::Agent;
@@ -11,6 +12,10 @@ use flumen_tests::wait::PATIENCE;
 
 use crate::flow::{Flow, contents, properties};
 use crate::guests::{agent, say};
+
+/// How long the first start with a component may take. A compiler that was itself built without
+/// optimisation works half a minute on the engine of regular expressions, alone on its machine.
+const COMPILE_PATIENCE: Duration = Duration::from_secs(240);
 
 /// The flow with one guest as interceptor `i1`, with these settings of its own.
 fn with_interceptor(flow: &Flow, name: &str, settings: &str) -> Result<String> {
@@ -29,7 +34,7 @@ fn through(name: &str, settings: &str, lines: &str, events: u64) -> Result<Strin
     let folder = tempfile::tempdir()?;
     let flow = Flow::to_files(ports::free_port()?, folder.path());
     let mut agent = agent(&with_interceptor(&flow, name, settings)?).start()?;
-    agent.wait_until_listening(flow.port, PATIENCE)?;
+    agent.wait_until_listening(flow.port, COMPILE_PATIENCE)?;
     say(flow.port, lines)?;
     agent.wait_for_count("SINK.k1", "EventDrainSuccessCount", events, PATIENCE)?;
     end(agent)?;
@@ -39,7 +44,7 @@ fn through(name: &str, settings: &str, lines: &str, events: u64) -> Result<Strin
 /// Sends the lines through the flow to a logger; gives the headers and bodies that it logged.
 fn logged(flow: &Flow, config: &str, lines: &str, events: u64) -> Result<Vec<String>> {
     let mut agent = agent(config).start()?;
-    agent.wait_until_listening(flow.port, PATIENCE)?;
+    agent.wait_until_listening(flow.port, COMPILE_PATIENCE)?;
     say(flow.port, lines)?;
     agent.wait_for_count("SINK.k1", "EventDrainSuccessCount", events, PATIENCE)?;
     agent.terminate()?;
@@ -47,7 +52,7 @@ fn logged(flow: &Flow, config: &str, lines: &str, events: u64) -> Result<Vec<Str
     let printed = [Stream::Out, Stream::Err].map(|stream| agent.output().lines(stream));
     let events = printed.concat().into_iter().filter_map(|line| {
         let (_, event) = line.split_once("Event: ")?;
-        Some(event.to_owned())
+        Some(event.trim_end_matches(" }").to_owned())
     });
     Ok(events.collect())
 }
@@ -98,7 +103,7 @@ fn dedup_remembers_over_a_change_of_its_settings() -> Result<()> {
     let flow = Flow::to_files(ports::free_port()?, folder.path());
     let first = with_interceptor(&flow, "dedup", "config.window = 100")?;
     let mut agent = agent(&first).start()?;
-    agent.wait_until_listening(flow.port, PATIENCE)?;
+    agent.wait_until_listening(flow.port, COMPILE_PATIENCE)?;
     say(flow.port, "a\nb\na\n")?;
     let second = with_interceptor(&flow, "dedup", "config.window = 200")?;
     agent.replace_config(&second)?;
