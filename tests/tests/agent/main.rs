@@ -11,10 +11,12 @@
 
 mod bad_input;
 mod command_line;
+mod examples;
 mod failing;
 mod first_example;
 mod flow;
 mod guests;
+mod hostile;
 mod metrics;
 mod reload;
 mod reload_under_load;
