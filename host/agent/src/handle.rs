@@ -14,11 +14,12 @@ use flumen_config::plan::Plan;
 use flumen_core::ComponentName;
 use flumen_core::clock::{Clock, SystemClock};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::build::Guests;
 use crate::metrics::{ComponentMetrics, Registry};
 use crate::running::{ReloadRefused, Running, StopReport, Strictness};
+use crate::state_folder::{CLOSE_DEADLINE_LEAST, StateFolder, StateWriting};
 
 /// Requests that wait while one is carried out. Requests come from people and file watchers, one at
 /// a time; more than a few waiting means that something asks in a loop, and should wait itself.
@@ -35,6 +36,9 @@ pub struct AgentOptions {
     pub clock: Arc<dyn Clock>,
     /// Where compiled guests are kept between two runs; without it each start compiles them.
     pub cache_folder: Option<PathBuf>,
+    /// Where states of guests and positions of sources are kept over a restart; one folder for each
+    /// agent. Without it they live as long as the agent. It is made when it is first needed.
+    pub state_folder: Option<PathBuf>,
 }
 
 impl Default for AgentOptions {
@@ -42,6 +46,7 @@ impl Default for AgentOptions {
         Self {
             clock: Arc::new(SystemClock),
             cache_folder: None,
+            state_folder: None,
         }
     }
 }
@@ -98,6 +103,7 @@ impl std::error::Error for RequestError {
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     registry: Arc<Registry>,
+    states: Arc<StateFolder>,
     plan: Arc<ArcSwap<Plan>>,
 }
 
@@ -109,16 +115,26 @@ impl Handle {
     /// [`ReloadRefused`] when a component cannot even be made from its settings.
     pub async fn start(plan: Plan, options: AgentOptions) -> Result<Self, ReloadRefused> {
         let registry = Arc::new(Registry::default());
-        let guests = Guests::new(options.cache_folder, Arc::clone(&options.clock));
+        let states = StateFolder::new(options.state_folder);
+        let guests = Guests::new(
+            options.cache_folder,
+            Arc::clone(&options.clock),
+            Arc::clone(&states),
+        );
         let agent = plan.agent.clone();
         let mut running = Running::new(agent, options.clock, guests, Arc::clone(&registry));
-        running.apply(plan, Strictness::Start).await?;
+        if let Err(refused) = running.apply(plan, Strictness::Start).await {
+            // The next one who wants the folder gets it.
+            states.close(CLOSE_DEADLINE_LEAST).await;
+            return Err(refused);
+        }
         let shared = Arc::new(ArcSwap::from_pointee(running.plan().clone()));
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         tokio::spawn(serve(running, receiver, Arc::clone(&shared)));
         Ok(Self {
             requests,
             registry,
+            states,
             plan: shared,
         })
     }
@@ -171,6 +187,11 @@ impl Handle {
         self.registry.snapshot()
     }
 
+    /// How writing to the state folder goes.
+    pub fn state_writing(&self) -> StateWriting {
+        self.states.writing()
+    }
+
     /// Where clients reach each source that has an address now.
     ///
     /// # Errors
@@ -219,6 +240,11 @@ async fn serve(
 fn tell(report: &StopReport) {
     for (channel, events) in &report.left {
         warn!(channel = %channel, events, "channel still held events at the end");
+    }
+    if report.is_state_lost {
+        error!(
+            "the last states of guests and positions of sources are not on disk; the events of their sources since then come again"
+        );
     }
     match report.events() {
         0 => info!("agent has stopped, all channels are empty"),

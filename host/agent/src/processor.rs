@@ -15,6 +15,7 @@ use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
 use tokio::sync::oneshot;
 
 use crate::metrics::FlowCounters;
+use crate::state_folder::StateFolder;
 
 /// Interceptors, selector and channels of one source, as one value that is swapped as a whole: a
 /// batch sees all of the old one or all of the new one.
@@ -57,6 +58,7 @@ impl Pipeline {
         batch: EventBatch,
         state: Option<&SourceState>,
         counters: &FlowCounters,
+        states: &StateFolder,
     ) -> Result<(), ProcessFailure> {
         let mut batch = batch;
         for (name, interceptor) in &self.interceptors {
@@ -67,6 +69,7 @@ impl Pipeline {
             batch = result.map_err(|fault| component_failure(name, fault))?;
         }
         if batch.is_empty() {
+            committed(state, states);
             return Ok(());
         }
         let routes = self
@@ -75,6 +78,7 @@ impl Pipeline {
             .map_err(|fault| component_failure(&ComponentName::from("selector"), fault))?;
         let parts = self.required_parts(&routes, counters);
         put_all(&parts, state).await.map_err(ProcessFailure::Put)?;
+        committed(state, states);
         for route in &routes {
             for index in &route.optional {
                 self.put_optional(*index, &route.events, counters).await;
@@ -123,6 +127,14 @@ impl Pipeline {
     }
 }
 
+/// What follows from a put that is done, in one step: nothing of it is written without the rest.
+fn committed(state: Option<&SourceState>, states: &StateFolder) {
+    let _whole = states.hold();
+    if let Some(state) = state {
+        states.put_cursor(state);
+    }
+}
+
 fn component_failure(name: &ComponentName, fault: Fault) -> ProcessFailure {
     ProcessFailure::Component {
         component: name.clone(),
@@ -144,22 +156,22 @@ pub(crate) struct Processor {
     through: Mutex<Through>,
     counters: Arc<FlowCounters>,
     stopping: AtomicBool,
-    // The state of the last committed put, for a restart of the source within this agent. A plain
-    // mutex: held for a copy only.
-    last_state: Mutex<Option<SourceState>>,
+    // Where the source left off, for its next life in this agent or a later one.
+    states: Arc<StateFolder>,
 }
 
 impl Processor {
     pub(crate) fn new(
         (pipeline, through): (Arc<Pipeline>, Through),
         counters: Arc<FlowCounters>,
+        states: Arc<StateFolder>,
     ) -> Arc<Self> {
         Arc::new(Self {
             pipeline: ArcSwap::new(pipeline),
             through: Mutex::new(through),
             counters,
             stopping: AtomicBool::new(false),
-            last_state: Mutex::new(None),
+            states,
         })
     }
 
@@ -175,12 +187,9 @@ impl Processor {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// The state of the last committed put.
-    pub(crate) fn last_state(&self) -> Option<SourceState> {
-        self.last_state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// The state of the last committed put of a source.
+    pub(crate) fn last_state(&self, source: &ComponentName) -> Option<SourceState> {
+        self.states.cursor(source)
     }
 
     async fn process_pieces(
@@ -189,7 +198,9 @@ impl Processor {
         state: Option<SourceState>,
     ) -> Result<(), ProcessError> {
         let mut accepted = 0;
-        while accepted < batch.len() {
+        // A batch without events may still move the source's position.
+        let mut is_due = state.is_some();
+        while is_due || accepted < batch.len() {
             if self.stopping.load(Ordering::Relaxed) {
                 let cause = ProcessFailure::Stopping;
                 return Err(ProcessError { accepted, cause });
@@ -200,16 +211,12 @@ impl Processor {
                 .min(batch.len());
             let piece = batch.slice(accepted..end);
             let piece_state = state.as_ref().filter(|_| end == batch.len());
-            if let Err(cause) = pipeline.put(piece, piece_state, &self.counters).await {
+            let put = pipeline.put(piece, piece_state, &self.counters, &self.states);
+            if let Err(cause) = put.await {
                 return Err(ProcessError { accepted, cause });
             }
+            is_due &= end < batch.len();
             accepted = end;
-        }
-        if state.is_some() {
-            *self
-                .last_state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = state;
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use super::{MakeSource, PolledDriver, SourceParts, SourceTask};
 use crate::metrics::FlowCounters;
 use crate::processor::{Pipeline, Processor};
 use crate::state::{ComponentState, StateCell};
+use crate::state_folder::StateFolder;
 use crate::test_rig::memory_channel;
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -29,7 +30,8 @@ fn processor(channel: &Arc<dyn Channel>) -> Arc<Processor> {
     let selector =
         flumen_builtin::selectors::build(row, &Settings::new(), &names).expect("a selector");
     let pipeline = Pipeline::new(Vec::new(), selector, vec![Arc::clone(channel)]);
-    Processor::new(pipeline, Arc::new(FlowCounters::default()))
+    let flow = Arc::new(FlowCounters::default());
+    Processor::new(pipeline, flow, StateFolder::new(None))
 }
 
 fn parts(make: MakeSource, channel: &Arc<dyn Channel>) -> SourceParts {
@@ -247,7 +249,12 @@ async fn a_polled_source_waits_for_room_and_loses_nothing() {
                 opened_at: Arc::clone(&opened_at),
             };
             let source = Box::new(source);
-            Ok(Box::new(PolledDriver::new(source, PollBackOff::default())))
+            let states = StateFolder::new(None);
+            Ok(Box::new(PolledDriver::new(
+                source,
+                PollBackOff::default(),
+                states,
+            )))
         })
     };
     let first = parts(make, &channel);
