@@ -135,9 +135,14 @@ impl AgentBuilder {
         command.args(words);
         command.arg("agent").arg("--conf-file").arg(&config_file);
         command.arg("--name").arg(&self.agent_name);
-        let state_folder = self.state_folder;
-        let state_folder = state_folder.unwrap_or_else(|| directory.path().join("state"));
-        command.arg(format!("-Dflumen.stateFolder={}", state_folder.display()));
+        match &self.state_folder {
+            Some(folder) => {
+                command.arg(format!("-Dflumen.stateFolder={}", folder.display()));
+            }
+            None => {
+                command.env("XDG_STATE_HOME", directory.path());
+            }
+        }
         if let Some(port) = metrics_port {
             command.arg("-Dflume.monitoring.type=http");
             command.arg(format!("-Dflume.monitoring.port={port}"));

@@ -23,7 +23,7 @@ const CHANGES: u64 = 20;
 const LINES: u64 = 200;
 
 /// The file of an example, built when the first test asks for one.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
         let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests");
@@ -45,6 +45,8 @@ fn example(name: &str) -> PathBuf {
                 "ticker",
                 "-p",
                 "digest",
+                "-p",
+                "dedup",
                 "--target-dir",
             ])
             .arg(&target)
@@ -68,7 +70,7 @@ fn dropping(flow: &Flow, word: &str) -> String {
     flow.text()
 }
 
-fn agent(config: &str) -> AgentBuilder {
+pub(crate) fn agent(config: &str) -> AgentBuilder {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     AgentBuilder::new(config)
         .with_metrics()
@@ -76,7 +78,7 @@ fn agent(config: &str) -> AgentBuilder {
 }
 
 /// Sends these lines and waits until each is acknowledged.
-fn say(port: u16, lines: &str) -> Result<()> {
+pub(crate) fn say(port: u16, lines: &str) -> Result<()> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.write_all(lines.as_bytes())?;
     for _ in lines.lines() {

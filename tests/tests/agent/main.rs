@@ -19,4 +19,5 @@ mod metrics;
 mod reload;
 mod reload_under_load;
 mod sources;
+mod state;
 mod stop;
