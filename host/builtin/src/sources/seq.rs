@@ -1,8 +1,8 @@
 //! The sequence generator: numbers from 0 as decimal text, for trying out a flow.
 //!
 //! * No headers. The batches are as large as `batchSize` says, the last one smaller.
-//! * The cursor is the next number, so that with a durable channel the numbers go on after a
-//!   restart where the last commit ended. Without one they begin again at 0.
+//! * The cursor is the next number, so that after a restart of an agent that keeps positions the
+//!   numbers go on where the last commit ended. Flume's begin again at 0.
 //! * After `totalEvents` the source is finished, and its state says so. Flume's goes on backing off
 //!   for ever, which looks like a source that still has something to give.
 
@@ -146,7 +146,7 @@ fn position(cursor: &[u8]) -> Option<u64> {
 
 fn foreign_cursor() -> Fault {
     Fault::configuration(
-        "the position that the channel keeps for this source was not written by a seq source of \
+        "the position that is kept for this source was not written by a seq source of \
          this version; give the source another name to begin at 0",
     )
 }
