@@ -229,6 +229,12 @@ impl StateFolder {
         }
     }
 
+    /// Whether a commit is under way, so that nothing is written.
+    #[cfg(test)]
+    pub(crate) fn is_held(&self) -> bool {
+        self.shared.lock().is_held()
+    }
+
     /// Waits until all that counts now is on disk, at most `deadline`; whether it is.
     #[cfg(test)]
     async fn flush(&self, deadline: Duration) -> bool {

@@ -324,6 +324,7 @@ impl Interceptor for DropAll {
 struct Given {
     polls: VecDeque<Polled>,
     acknowledged: Arc<Mutex<Vec<Option<Vec<u8>>>>>,
+    states: Arc<StateFolder>,
 }
 
 impl PolledSource for Given {
@@ -340,6 +341,8 @@ impl PolledSource for Given {
     }
 
     fn ack(&mut self, cursor: Option<&[u8]>) {
+        // What a source keeps with the position is written with the position.
+        assert_eq!(self.states.is_held(), cursor.is_some());
         let cursor = cursor.map(<[u8]>::to_vec);
         self.acknowledged.lock().expect("acks").push(cursor);
     }
@@ -368,6 +371,7 @@ async fn after(
     let source = Given {
         polls: polls.into(),
         acknowledged: Arc::clone(&acknowledged),
+        states: Arc::clone(&states),
     };
     let driver = PolledDriver::new(
         Box::new(source),
@@ -381,6 +385,7 @@ async fn after(
     let task = SourceTask::spawn(parts, Some(Box::new(driver)));
     reaches(&state, |state| *state == ComponentState::Finished).await;
     assert!(task.end(StopReason::Drain, DEADLINE).await);
+    assert!(!states.is_held());
     let kept = states.cursor(&ComponentName::from("r1"));
     let heard = acknowledged.lock().expect("acks").clone();
     (kept.map(|state| state.bytes.to_vec()), heard)

@@ -210,6 +210,11 @@ impl Memory {
         self.wake_if_idle();
     }
 
+    #[cfg(test)]
+    pub(super) fn is_held(&self) -> bool {
+        self.holds > 0
+    }
+
     pub(super) fn hold(&mut self) {
         self.holds += 1;
     }

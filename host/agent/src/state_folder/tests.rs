@@ -333,6 +333,7 @@ async fn very_many_changed_keys_are_written_as_a_whole() {
     apply(&states, "a", "goes", Some(b"1"));
     apply(&states, "a", "changes", Some(b"1"));
     put_cursor(&states, "r1", b"one");
+    put_cursor(&states, "r3", b"one");
     assert!(states.flush(DEADLINE).await);
     for number in 0..70_000 {
         let key = number.to_string();
@@ -343,6 +344,7 @@ async fn very_many_changed_keys_are_written_as_a_whole() {
     apply(&states, "a", "changes", Some(b"2"));
     apply(&states, "b", "new", Some(b"1"));
     put_cursor(&states, "r2", b"two");
+    put_cursor(&states, "r3", b"two");
     assert!(states.flush(DEADLINE).await);
     kill(states).await;
     let states = rig.open(NEVER);
@@ -354,6 +356,7 @@ async fn very_many_changed_keys_are_written_as_a_whole() {
     assert_eq!(get("b", "new"), Some(b"1".to_vec()));
     assert_eq!(cursor(&states, "r1"), Some(b"one".to_vec()));
     assert_eq!(cursor(&states, "r2"), Some(b"two".to_vec()));
+    assert_eq!(cursor(&states, "r3"), Some(b"two".to_vec()));
     assert!(states.close(DEADLINE).await);
 }
 
