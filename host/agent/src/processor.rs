@@ -129,8 +129,9 @@ impl Pipeline {
 
 /// What follows from a put that is done, in one step: nothing of it is written without the rest.
 fn committed(state: Option<&SourceState>, states: &StateFolder) {
-    let _whole = states.hold();
+    // Most sources have no position, and pay nothing for those that do.
     if let Some(state) = state {
+        let _whole = states.hold();
         states.put_cursor(state);
     }
 }
