@@ -32,6 +32,7 @@ pub struct AgentBuilder {
     binary: Option<PathBuf>,
     wrapper: Vec<OsString>,
     metrics: bool,
+    state_folder: Option<PathBuf>,
 }
 
 impl AgentBuilder {
@@ -47,6 +48,7 @@ impl AgentBuilder {
             binary: None,
             wrapper: Vec::new(),
             metrics: false,
+            state_folder: None,
         }
     }
 
@@ -100,6 +102,14 @@ impl AgentBuilder {
         self
     }
 
+    /// Where the agent keeps states and positions, for a test that starts it again. Without it the
+    /// folder is one of the agent's own, which is gone with the [`Agent`].
+    #[must_use]
+    pub fn state_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state_folder = Some(folder.into());
+        self
+    }
+
     /// Starts the process and returns at once; see [`Agent::wait_until_listening`].
     ///
     /// # Errors
@@ -125,6 +135,14 @@ impl AgentBuilder {
         command.args(words);
         command.arg("agent").arg("--conf-file").arg(&config_file);
         command.arg("--name").arg(&self.agent_name);
+        match &self.state_folder {
+            Some(folder) => {
+                command.arg(format!("-Dflumen.stateFolder={}", folder.display()));
+            }
+            None => {
+                command.env("XDG_STATE_HOME", directory.path());
+            }
+        }
         if let Some(port) = metrics_port {
             command.arg("-Dflume.monitoring.type=http");
             command.arg(format!("-Dflume.monitoring.port={port}"));

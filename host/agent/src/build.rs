@@ -13,11 +13,12 @@ use flumen_core::settings::Settings;
 use flumen_core::sink_processor::SinkProcessor;
 use flumen_core::source::{Source, SourceInstance};
 use flumen_core::{ComponentName, Fault, Side};
-use flumen_wasm::{Guest, GuestReport, Host};
+use flumen_wasm::{Guest, GuestReport, Host, StateStore};
 
 use crate::component_files::{self, Examples};
 use crate::sink::MakeSink;
 use crate::source::{MakeSource, PolledDriver};
+use crate::state_folder::StateFolder;
 
 /// All component types that this agent knows, built or not.
 pub fn catalogue() -> Catalogue {
@@ -31,6 +32,7 @@ pub(crate) struct Guests {
     cache_folder: Option<PathBuf>,
     examples: Examples,
     clock: Arc<dyn Clock>,
+    states: Arc<StateFolder>,
     // Held while the host is made, which happens once, and for a copy after that.
     host: Mutex<Option<Arc<Host>>>,
 }
@@ -40,13 +42,20 @@ impl Guests {
         cache_folder: Option<PathBuf>,
         examples: Examples,
         clock: Arc<dyn Clock>,
+        states: Arc<StateFolder>,
     ) -> Arc<Self> {
         Arc::new(Self {
             cache_folder,
             examples,
             clock,
+            states,
             host: Mutex::new(None),
         })
+    }
+
+    /// What guests and sources of this agent keep.
+    pub(crate) fn states(&self) -> &Arc<StateFolder> {
+        &self.states
     }
 
     fn host(&self) -> Result<Arc<Host>, Fault> {
@@ -54,7 +63,12 @@ impl Guests {
         if let Some(host) = &*host {
             return Ok(Arc::clone(host));
         }
-        let made = Host::new(self.cache_folder.clone(), Arc::clone(&self.clock))?;
+        self.states.open()?;
+        let made = Host::with_states(
+            self.cache_folder.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.states) as Arc<dyn StateStore>,
+        )?;
         Ok(Arc::clone(host.insert(Arc::new(made))))
     }
 
@@ -147,25 +161,26 @@ pub(crate) async fn source_maker(
     component: &Component,
     guests: &Arc<Guests>,
 ) -> Result<MakeSource, Fault> {
+    let states = Arc::clone(guests.states());
     if is_guest(component) {
         let name = guest_source(name);
         let guest = guests.load(ComponentKind::Source, &name, component).await?;
-        return Ok(Arc::new(move || Ok(as_source(guest.source()?))));
+        return Ok(Arc::new(move || Ok(as_source(guest.source()?, &states))));
     }
     let component = component.clone();
     let make = move || {
         let source = flumen_builtin::sources::build(component.row, &component.settings)?;
-        Ok(as_source(source))
+        Ok(as_source(source, &states))
     };
     make()?;
     Ok(Arc::new(make))
 }
 
-fn as_source(instance: SourceInstance) -> Box<dyn Source> {
+fn as_source(instance: SourceInstance, states: &Arc<StateFolder>) -> Box<dyn Source> {
     match instance {
         SourceInstance::EventDriven(source) => source,
         SourceInstance::Polled { source, back_off } => {
-            Box::new(PolledDriver::new(source, back_off))
+            Box::new(PolledDriver::new(source, back_off, Arc::clone(states)))
         }
     }
 }

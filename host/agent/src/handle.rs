@@ -15,12 +15,13 @@ use flumen_config::plan::Plan;
 use flumen_core::ComponentName;
 use flumen_core::clock::{Clock, SystemClock};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::build::Guests;
 use crate::component_files::{self, Examples};
 use crate::metrics::{ComponentMetrics, GuestFigures, Registry};
 use crate::running::{ReloadRefused, Running, StopReport, Strictness};
+use crate::state_folder::{CLOSE_DEADLINE_LEAST, StateFolder, StateWriting};
 
 /// Requests that wait while one is carried out. Requests come from people and file watchers, one at
 /// a time; more than a few waiting means that something asks in a loop, and should wait itself.
@@ -39,6 +40,9 @@ pub struct AgentOptions {
     pub cache_folder: Option<PathBuf>,
     /// Components inside the binary, which a configuration names `example:NAME`.
     pub examples: Examples,
+    /// Where states of guests and positions of sources are kept over a restart; one folder for each
+    /// agent. Without it they live as long as the agent. It is made when it is first needed.
+    pub state_folder: Option<PathBuf>,
 }
 
 impl Default for AgentOptions {
@@ -47,6 +51,7 @@ impl Default for AgentOptions {
             clock: Arc::new(SystemClock),
             cache_folder: None,
             examples: &[],
+            state_folder: None,
         }
     }
 }
@@ -103,6 +108,7 @@ impl std::error::Error for RequestError {
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     registry: Arc<Registry>,
+    states: Arc<StateFolder>,
     plan: Arc<ArcSwap<Plan>>,
     guests: Arc<Guests>,
     examples: Examples,
@@ -116,7 +122,13 @@ impl Handle {
     /// [`ReloadRefused`] when a component cannot even be made from its settings.
     pub async fn start(plan: Plan, options: AgentOptions) -> Result<Self, ReloadRefused> {
         let clock = Arc::clone(&options.clock);
-        let guests = Guests::new(options.cache_folder, options.examples, clock);
+        let states = StateFolder::new(options.state_folder);
+        let guests = Guests::new(
+            options.cache_folder,
+            options.examples,
+            clock,
+            Arc::clone(&states),
+        );
         let reported = Arc::clone(&guests);
         let registry = Arc::new(Registry::new(GuestFigures {
             reports: Box::new(move || reported.reports()),
@@ -127,13 +139,18 @@ impl Handle {
         let agent = plan.agent.clone();
         let (clock, own) = (options.clock, Arc::clone(&guests));
         let mut running = Running::new(agent, clock, own, Arc::clone(&registry));
-        running.apply(plan, Strictness::Start).await?;
+        if let Err(refused) = running.apply(plan, Strictness::Start).await {
+            // The next one who wants the folder gets it.
+            states.close(CLOSE_DEADLINE_LEAST).await;
+            return Err(refused);
+        }
         let shared = Arc::new(ArcSwap::from_pointee(running.plan().clone()));
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         tokio::spawn(serve(running, receiver, Arc::clone(&shared)));
         Ok(Self {
             requests,
             registry,
+            states,
             plan: shared,
             guests,
             examples: options.examples,
@@ -211,6 +228,11 @@ impl Handle {
         self.registry.snapshot()
     }
 
+    /// How writing to the state folder goes.
+    pub fn state_writing(&self) -> StateWriting {
+        self.states.writing()
+    }
+
     /// Where clients reach each source that has an address now.
     ///
     /// # Errors
@@ -259,6 +281,11 @@ async fn serve(
 fn tell(report: &StopReport) {
     for (channel, events) in &report.left {
         warn!(channel = %channel, events, "channel still held events at the end");
+    }
+    if report.is_state_lost {
+        error!(
+            "the last states of guests and positions of sources are not on disk; the events of their sources since then come again"
+        );
     }
     match report.events() {
         0 => info!("agent has stopped, all channels are empty"),

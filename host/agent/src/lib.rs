@@ -5,6 +5,7 @@
 //! * `component_files`: the files of guests, told apart by their digests.
 //! * `processor`: the way from a source into its channels, swapped between two batches.
 //! * `source`, `sink`: the tasks that run sources and sink groups, with back-off and states.
+//! * `state_folder`: what guests and sources keep over a restart.
 //! * `running`: what runs now; a reload is prepare, then apply; a stop is a drain.
 //! * [`load`] and [`watch`]: configuration files read, and watched for changes.
 //! * [`mod@reference`]: the pages made from option rows.
@@ -21,6 +22,7 @@ mod running;
 mod sink;
 mod source;
 mod state;
+mod state_folder;
 mod stop;
 #[cfg(test)]
 mod test_rig;
@@ -32,3 +34,4 @@ pub use handle::{AgentOptions, DEFAULT_DRAIN_DEADLINE, Handle, RequestError};
 pub use metrics::{ComponentMetrics, GuestMetrics, MetricKind, MetricValue};
 pub use running::{ReloadRefused, StopReport};
 pub use state::ComponentState;
+pub use state_folder::StateWriting;

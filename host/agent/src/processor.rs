@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use crate::metrics::FlowCounters;
+use crate::state_folder::StateFolder;
 
 /// Interceptors, selector and channels of one source, as one value that is swapped as a whole: a
 /// batch sees all of the old one or all of the new one.
@@ -58,6 +59,7 @@ impl Pipeline {
         batch: EventBatch,
         state: Option<&SourceState>,
         counters: &FlowCounters,
+        states: &StateFolder,
     ) -> Result<(), ProcessFailure> {
         let mut batch = batch;
         let mut pending = Pending::default();
@@ -71,7 +73,7 @@ impl Pipeline {
             batch = answer.events;
         }
         if batch.is_empty() {
-            pending.commit();
+            pending.commit(state, states);
             return Ok(());
         }
         let routes = self
@@ -80,7 +82,7 @@ impl Pipeline {
             .map_err(|fault| component_failure(&ComponentName::from("selector"), fault))?;
         let parts = self.required_parts(&routes, counters);
         put_all(&parts, state).await.map_err(ProcessFailure::Put)?;
-        pending.commit();
+        pending.commit(state, states);
         for route in &routes {
             for index in &route.optional {
                 self.put_optional(*index, &route.events, counters).await;
@@ -139,12 +141,21 @@ impl Pending {
             .extend(pending.map(|pending| (name.clone(), pending)));
     }
 
-    /// The batch is put. A state that cannot be kept is told and no reason to put it again.
-    fn commit(self) {
+    /// The batch is put: what follows from that happens in one step, and nothing of it is written
+    /// without the rest. A state that cannot be kept is told and no reason to put the batch again.
+    fn commit(self, state: Option<&SourceState>, states: &StateFolder) {
+        // Most sources have no position, and pay nothing for those that do.
+        if self.0.is_empty() && state.is_none() {
+            return;
+        }
+        let _whole = states.hold();
         for (name, pending) in self.0 {
             if let Err(fault) = pending.commit() {
                 error!(component = %name, "the state of an interceptor is lost, its events are not: {fault}");
             }
+        }
+        if let Some(state) = state {
+            states.put_cursor(state);
         }
     }
 }
@@ -170,22 +181,22 @@ pub(crate) struct Processor {
     through: Mutex<Through>,
     counters: Arc<FlowCounters>,
     stopping: AtomicBool,
-    // The state of the last committed put, for a restart of the source within this agent. A plain
-    // mutex: held for a copy only.
-    last_state: Mutex<Option<SourceState>>,
+    // Where the source left off, for its next life in this agent or a later one.
+    states: Arc<StateFolder>,
 }
 
 impl Processor {
     pub(crate) fn new(
         (pipeline, through): (Arc<Pipeline>, Through),
         counters: Arc<FlowCounters>,
+        states: Arc<StateFolder>,
     ) -> Arc<Self> {
         Arc::new(Self {
             pipeline: ArcSwap::new(pipeline),
             through: Mutex::new(through),
             counters,
             stopping: AtomicBool::new(false),
-            last_state: Mutex::new(None),
+            states,
         })
     }
 
@@ -201,12 +212,9 @@ impl Processor {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// The state of the last committed put.
-    pub(crate) fn last_state(&self) -> Option<SourceState> {
-        self.last_state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// The state of the last committed put of a source.
+    pub(crate) fn last_state(&self, source: &ComponentName) -> Option<SourceState> {
+        self.states.cursor(source)
     }
 
     async fn process_pieces(
@@ -215,7 +223,9 @@ impl Processor {
         state: Option<SourceState>,
     ) -> Result<(), ProcessError> {
         let mut accepted = 0;
-        while accepted < batch.len() {
+        // A batch without events may still move the source's position.
+        let mut is_due = state.is_some();
+        while is_due || accepted < batch.len() {
             if self.stopping.load(Ordering::Relaxed) {
                 let cause = ProcessFailure::Stopping;
                 return Err(ProcessError { accepted, cause });
@@ -226,16 +236,12 @@ impl Processor {
                 .min(batch.len());
             let piece = batch.slice(accepted..end);
             let piece_state = state.as_ref().filter(|_| end == batch.len());
-            if let Err(cause) = pipeline.put(piece, piece_state, &self.counters).await {
+            let put = pipeline.put(piece, piece_state, &self.counters, &self.states);
+            if let Err(cause) = put.await {
                 return Err(ProcessError { accepted, cause });
             }
+            is_due &= end < batch.len();
             accepted = end;
-        }
-        if state.is_some() {
-            *self
-                .last_state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = state;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use flumen_admin::MetricsListener;
@@ -266,9 +266,13 @@ impl Session {
             None => None,
         };
         let listener = listener.transpose().map_err(|error| error.to_string())?;
-        let said = self.settings.cache_folder.clone();
+        let said = &self.settings;
         let options = AgentOptions {
-            cache_folder: said.or_else(users_cache_folder),
+            cache_folder: said.cache_folder.clone().or_else(users_cache_folder),
+            state_folder: said
+                .state_folder
+                .clone()
+                .or_else(|| users_state_folder(plan.agent.as_str())),
             ..AgentOptions::default()
         };
         let handle = Handle::start(plan, options)
@@ -386,15 +390,42 @@ fn events_in_channels(handle: &Handle) -> u64 {
 /// Where a user's programs keep what can be made again. `None` without a home: then components are
 /// compiled at each start.
 fn users_cache_folder() -> Option<PathBuf> {
-    let below = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let cache = below("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(below("HOME")?).join(".cache")));
-    Some(cache?.join("flumen").join("compiled"))
+    let cache = users_folder("XDG_CACHE_HOME", ".cache")?;
+    Some(cache.join("flumen").join("compiled"))
+}
+
+/// Where a user's programs keep what is to survive a restart, a folder for each agent. `None` without
+/// a home, and for a name that is no name of a folder: then states live as long as the agent.
+fn users_state_folder(agent: &str) -> Option<PathBuf> {
+    let state = users_folder("XDG_STATE_HOME", ".local/state")?;
+    below(&state.join("flumen"), agent)
+}
+
+fn users_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let folder = value(variable).map(PathBuf::from);
+    folder.or_else(|| Some(PathBuf::from(value("HOME")?).join(below_home)))
+}
+
+/// The folder of this name directly below another. An agent may be called `..` or `a/b` in TOML.
+fn below(folder: &Path, name: &str) -> Option<PathBuf> {
+    let mut parts = Path::new(name).components();
+    let is_one = matches!(parts.next(), Some(Component::Normal(part)) if part == name);
+    (is_one && parts.next().is_none()).then(|| folder.join(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_state_folder_of_an_agent_is_directly_below_that_of_all() {
+        let folder = Path::new("state");
+        assert_eq!(below(folder, "a1"), Some(PathBuf::from("state/a1")));
+        for name in ["..", ".", "a/b", "/a", "a/", ""] {
+            assert_eq!(below(folder, name), None, "{name}");
+        }
+    }
 
     #[test]
     fn the_example_runs_as_it_is() {

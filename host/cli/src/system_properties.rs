@@ -29,6 +29,7 @@ const MONITORING_BIND: &str = "flumen.monitoring.bind";
 const DRAIN_DEADLINE: &str = "flumen.drainDeadlineMs";
 const PROGRESS: &str = "flumen.progress";
 const CACHE_FOLDER: &str = "flumen.cacheFolder";
+const STATE_FOLDER: &str = "flumen.stateFolder";
 
 /// One property, or all that begin like one that ends with a star.
 #[derive(Debug)]
@@ -86,6 +87,7 @@ pub(crate) static PROPERTIES: &[PropertyRow] = &[
     obeyed(DRAIN_DEADLINE, "how long a stop may deliver what channels hold, in milliseconds; default 8000"),
     obeyed(PROGRESS, "true or false: a line with rates on the terminal; default true on a terminal"),
     obeyed(CACHE_FOLDER, "where compiled Wasm components are kept; default flumen/compiled below the user's cache folder"),
+    obeyed(STATE_FOLDER, "where states of Wasm components and positions of sources are kept over a restart, one folder for each agent; default flumen and the agent's name below the user's state folder"),
     idle("flume.log.dir", "folder of Flume's log", TO_STANDARD_ERROR),
     idle("flume.log.file", "file of Flume's log", TO_STANDARD_ERROR),
     idle("flume.monitoring.hosts", "Ganglia hosts", ONLY_HTTP),
@@ -118,6 +120,8 @@ pub(crate) struct AgentSettings {
     pub(crate) is_showing_progress: bool,
     /// Where compiled components are kept, when it was said.
     pub(crate) cache_folder: Option<PathBuf>,
+    /// Where states and positions are kept, when it was said.
+    pub(crate) state_folder: Option<PathBuf>,
     /// What had no effect and should be known, one line each.
     pub(crate) warnings: Vec<String>,
     /// What had no effect for a good reason, one line each.
@@ -161,6 +165,7 @@ pub(crate) fn read(properties: &BTreeMap<String, String>) -> Result<AgentSetting
         drain_deadline,
         is_showing_progress,
         cache_folder: reader.value(CACHE_FOLDER).map(PathBuf::from),
+        state_folder: reader.value(STATE_FOLDER).map(PathBuf::from),
         warnings: reader.warnings,
         remarks: reader.remarks,
     })
@@ -334,6 +339,7 @@ mod tests {
                 drain_deadline: DEFAULT_DRAIN_DEADLINE,
                 is_showing_progress: true,
                 cache_folder: None,
+                state_folder: None,
                 warnings: Vec::new(),
                 remarks: Vec::new(),
             })

@@ -21,5 +21,6 @@ mod metrics;
 mod reload;
 mod reload_under_load;
 mod sources;
+mod state;
 mod stop;
 mod swap;

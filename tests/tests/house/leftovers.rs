@@ -31,9 +31,13 @@ const HOMES: [Home; 5] = [
     },
     Home {
         names: &["sync_all", "sync_data", "fsync", "fdatasync"],
-        homes: &["host/wal/", "host/builtin/src/sinks/file_roll"],
+        homes: &[
+            "host/wal/",
+            "host/builtin/src/sinks/file_roll",
+            "host/agent/src/state_folder/",
+        ],
         free_in_tests: false,
-        remedy: "files are synced in host/wal and by file_roll only, where a failure is dealt with",
+        remedy: "files are synced in host/wal, by file_roll and in the state folder only, where a failure is dealt with",
     },
     Home {
         names: &["process::exit", "process::abort"],

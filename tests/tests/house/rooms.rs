@@ -64,7 +64,7 @@ const HOMES: [(&[&str], &[&str]); 6] = [
         &["hyper", "hyper-util", "http-body-util", "axum", "warp"],
         &["flumen-admin"],
     ),
-    (&["notify"], &["flumen-agent"]),
+    (&["notify", "redb"], &["flumen-agent"]),
     (&["lexopt", "anyhow"], &["flumen", "flumen-tests"]),
     // The wasm room only in its tests, which read the log that guests write.
     (&["tracing-subscriber"], &["flumen", "flumen-wasm"]),

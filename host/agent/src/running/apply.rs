@@ -297,7 +297,9 @@ impl Running {
                 self.succeed_source(&name, plan, source).await;
             } else if let Some(pipeline) = first_pipelines.remove(&name) {
                 let figures = SourceFigures::new();
-                let processor = Processor::new(pipeline.pipeline, Arc::clone(&figures.flow));
+                let states = Arc::clone(self.guests.states());
+                let flow = Arc::clone(&figures.flow);
+                let processor = Processor::new(pipeline.pipeline, flow, states);
                 self.registry
                     .add_source(&name, &figures.counters, &figures.flow, &figures.state);
                 let parts = SourceParts {

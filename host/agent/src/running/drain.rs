@@ -9,6 +9,7 @@ use flumen_core::source::StopReason;
 use tracing::warn;
 
 use super::Running;
+use crate::state_folder::CLOSE_DEADLINE_LEAST;
 
 /// How often a channel that is being emptied is looked at. A channel tells takers that events have
 /// come, not bystanders that all have gone, and this is no hot path.
@@ -25,6 +26,8 @@ pub struct StopReport {
     pub left: Vec<(ComponentName, u64)>,
     /// Whether everything ended by itself within the deadline.
     pub in_time: bool,
+    /// Whether changes of states and positions could not be written in time.
+    pub is_state_lost: bool,
 }
 
 impl StopReport {
@@ -72,14 +75,18 @@ impl Running {
         in_time &= tokio::time::timeout(left(drain_end), emptied(&with_sink))
             .await
             .is_ok();
+        let states = Arc::clone(self.guests.states());
         in_time &= self.close(left(end).max(closing)).await;
+        // Last, when nobody commits any more.
+        let is_written = states.close(left(end).max(CLOSE_DEADLINE_LEAST)).await;
         let report = |channel: &Arc<dyn Channel>| {
             let events = channel.fill().events;
             (events > 0).then(|| (channel.name().clone(), events))
         };
         StopReport {
             left: channels.iter().filter_map(report).collect(),
-            in_time,
+            in_time: in_time && is_written,
+            is_state_lost: !is_written,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Drives a source that is asked for events: poll, put with the cursor, acknowledge, wait.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use flumen_core::channel::SourceState;
@@ -10,6 +11,7 @@ use flumen_core::{BoxFuture, Fault, FaultKind, Side};
 use tracing::{error, warn};
 
 use crate::back_off::BackOff;
+use crate::state_folder::StateFolder;
 
 /// Events in one poll. Sources of Flume bring their own batch size, which is usually smaller; a
 /// guest gets as many as one call is worth (measured: the cost of a call is gone at a thousand).
@@ -19,11 +21,20 @@ const POLL_EVENTS_MAX: usize = 1000;
 pub(crate) struct PolledDriver {
     source: Box<dyn PolledSource>,
     back_off: PollBackOff,
+    states: Arc<StateFolder>,
 }
 
 impl PolledDriver {
-    pub(crate) fn new(source: Box<dyn PolledSource>, back_off: PollBackOff) -> Self {
-        Self { source, back_off }
+    pub(crate) fn new(
+        source: Box<dyn PolledSource>,
+        back_off: PollBackOff,
+        states: Arc<StateFolder>,
+    ) -> Self {
+        Self {
+            source,
+            back_off,
+            states,
+        }
     }
 
     async fn drive(&mut self, context: SourceContext) -> Result<(), Fault> {
@@ -37,6 +48,11 @@ impl PolledDriver {
                 polled = self.source.poll(events_max) => polled?,
                 _ = context.stop.stopped() => return Ok(()),
             };
+            if polled.cursor.is_some() {
+                // Before the put: a folder that cannot be had is told while the events are still
+                // the source's, which gives them again.
+                self.states.ready(false).await?;
+            }
             let next = polled.next;
             idle_turns = match next {
                 PollNext::BackOff => idle_turns.saturating_add(1),
@@ -75,14 +91,18 @@ impl PolledDriver {
         let mut batch = polled.events;
         let mut back_off = BackOff::default();
         context.counters.event_received.add(batch.len() as u64);
-        while !batch.is_empty() {
+        // Until the source has heard of the commit, and kept what it keeps with it.
+        let _commit = self.states.commit_of(&context.name);
+        // Without events too: the position may have moved.
+        while !batch.is_empty() || state.is_some() {
             let result = context
                 .processor
                 .process(batch.clone(), state.clone())
                 .await;
             let Err(failure) = result else {
                 context.counters.event_accepted.add(batch.len() as u64);
-                context.counters.append_batch_accepted.add(1);
+                let has_events = u64::from(!batch.is_empty());
+                context.counters.append_batch_accepted.add(has_events);
                 break;
             };
             context.counters.event_accepted.add(failure.accepted as u64);
@@ -111,8 +131,12 @@ impl PolledDriver {
 }
 
 impl Source for PolledDriver {
+    /// Reads the positions of an earlier run, if there are any.
     fn prepare(&mut self, _predecessor: Option<Handover>) -> BoxFuture<'_, Result<(), Fault>> {
-        self.source.prepare()
+        Box::pin(async {
+            self.states.ready(true).await?;
+            self.source.prepare().await
+        })
     }
 
     fn run(&mut self, context: SourceContext) -> BoxFuture<'_, Result<(), Fault>> {

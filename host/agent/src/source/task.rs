@@ -175,7 +175,7 @@ impl Run {
             stop: Arc::new(self.stop.clone()),
             counters: Arc::clone(&self.parts.counters),
             clock: Arc::clone(&self.parts.clock),
-            state: self.parts.processor.last_state(),
+            state: self.parts.processor.last_state(&self.parts.name),
         };
         let ran = AssertUnwindSafe(instance.run(context)).catch_unwind().await;
         if started.elapsed() > crate::back_off::HEALTHY_AFTER {

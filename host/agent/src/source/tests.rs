@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use flumen_core::channel::{Channel, TakeLimits};
 use flumen_core::clock::SystemClock;
+use flumen_core::interceptor::{Intercepted, Interceptor};
 use flumen_core::metric::SourceCounters;
 use flumen_core::settings::Settings;
 use flumen_core::source::{
@@ -17,19 +18,28 @@ use super::{MakeSource, PolledDriver, SourceParts, SourceTask};
 use crate::metrics::FlowCounters;
 use crate::processor::{Pipeline, Processor};
 use crate::state::{ComponentState, StateCell};
+use crate::state_folder::StateFolder;
 use crate::test_rig::memory_channel;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
 fn processor(channel: &Arc<dyn Channel>) -> Arc<Processor> {
+    processor_with(Vec::new(), channel, StateFolder::new(None))
+}
+
+fn processor_with(
+    interceptors: Vec<(ComponentName, Arc<dyn Interceptor>)>,
+    channel: &Arc<dyn Channel>,
+    states: Arc<StateFolder>,
+) -> Arc<Processor> {
     let names = [ComponentName::from("c1")];
     let row = flumen_builtin::rows()
         .find(|row| row.name == "replicating")
         .expect("the replicating selector");
     let selector =
         flumen_builtin::selectors::build(row, &Settings::new(), &names).expect("a selector");
-    let pipeline = Pipeline::new(Vec::new(), selector, vec![Arc::clone(channel)]);
-    Processor::new(pipeline, Arc::new(FlowCounters::default()))
+    let pipeline = Pipeline::new(interceptors, selector, vec![Arc::clone(channel)]);
+    Processor::new(pipeline, Arc::new(FlowCounters::default()), states)
 }
 
 fn parts(make: MakeSource, channel: &Arc<dyn Channel>) -> SourceParts {
@@ -55,11 +65,16 @@ async fn reaches(state: &StateCell, wanted: fn(&ComponentState) -> bool) {
 }
 
 async fn take_bodies(channel: &Arc<dyn Channel>) -> Vec<String> {
+    try_bodies(channel, DEADLINE).await.expect("events")
+}
+
+/// The bodies of one take, acknowledged; `None` when nothing came in time.
+async fn try_bodies(channel: &Arc<dyn Channel>, wait: Duration) -> Option<Vec<String>> {
     let limits = TakeLimits {
         events: 100,
         bytes: u64::MAX,
     };
-    let lease = channel.take(limits, DEADLINE).await.expect("events");
+    let lease = channel.take(limits, wait).await.ok()?;
     let bodies = lease
         .segments()
         .iter()
@@ -67,7 +82,16 @@ async fn take_bodies(channel: &Arc<dyn Channel>) -> Vec<String> {
         .map(|body| String::from_utf8_lossy(body).into_owned())
         .collect();
     lease.ack().await.expect("acknowledged");
-    bodies
+    Some(bodies)
+}
+
+/// The bodies of all takes, until nothing more comes.
+async fn drained(channel: &Arc<dyn Channel>) -> Vec<String> {
+    let mut all = Vec::new();
+    while let Some(bodies) = try_bodies(channel, Duration::from_millis(200)).await {
+        all.extend(bodies);
+    }
+    all
 }
 
 /// What the lives of a scripted source end with; then it runs until it is stopped.
@@ -247,7 +271,12 @@ async fn a_polled_source_waits_for_room_and_loses_nothing() {
                 opened_at: Arc::clone(&opened_at),
             };
             let source = Box::new(source);
-            Ok(Box::new(PolledDriver::new(source, PollBackOff::default())))
+            let states = StateFolder::new(None);
+            Ok(Box::new(PolledDriver::new(
+                source,
+                PollBackOff::default(),
+                states,
+            )))
         })
     };
     let first = parts(make, &channel);
@@ -259,22 +288,9 @@ async fn a_polled_source_waits_for_room_and_loses_nothing() {
     }
     // A stop does not cut a put short: the source ends as soon as there is room.
     task.tell(StopReason::Drain);
-    let drain = async {
-        let limits = TakeLimits {
-            events: 100,
-            bytes: u64::MAX,
-        };
-        while let Ok(lease) = channel.take(limits, Duration::from_millis(200)).await {
-            let events = lease
-                .segments()
-                .iter()
-                .flat_map(|segment| segment.events.bodies());
-            bodies.extend(events.map(|body| String::from_utf8_lossy(body).into_owned()));
-            lease.ack().await.expect("acknowledged");
-        }
-    };
-    let (ended, ()) = tokio::join!(task.end(StopReason::Drain, DEADLINE), drain);
+    let (ended, rest) = tokio::join!(task.end(StopReason::Drain, DEADLINE), drained(&channel));
     assert!(ended);
+    bodies.extend(rest);
     let wanted: Vec<String> = (0..bodies.len()).map(|number| number.to_string()).collect();
     assert_eq!(bodies, wanted);
     let acks: Vec<u64> = (1..=bodies.len() as u64).collect();
@@ -291,15 +307,110 @@ async fn a_polled_source_waits_for_room_and_loses_nothing() {
         Some(&Some(wanted.len() as u64))
     );
     task.tell(StopReason::Drain);
-    let rest = async {
-        let limits = TakeLimits {
-            events: 100,
-            bytes: u64::MAX,
-        };
-        while let Ok(lease) = channel.take(limits, Duration::from_millis(200)).await {
-            lease.ack().await.expect("acknowledged");
-        }
-    };
-    let (ended, ()) = tokio::join!(task.end(StopReason::Drain, DEADLINE), rest);
+    let (ended, _) = tokio::join!(task.end(StopReason::Drain, DEADLINE), drained(&channel));
     assert!(ended);
+}
+
+/// Lets nothing through.
+struct DropAll;
+
+impl Interceptor for DropAll {
+    fn intercept(&self, _batch: EventBatch) -> BoxFuture<'_, Result<Intercepted, Fault>> {
+        flumen_core::future::ready(Ok(EventBatch::default().into()))
+    }
+}
+
+/// Gives these polls, then ends.
+struct Given {
+    polls: VecDeque<Polled>,
+    acknowledged: Arc<Mutex<Vec<Option<Vec<u8>>>>>,
+    states: Arc<StateFolder>,
+}
+
+impl PolledSource for Given {
+    fn open(&mut self, _cursor: Option<&[u8]>) -> BoxFuture<'_, Result<(), Fault>> {
+        flumen_core::future::ready(Ok(()))
+    }
+
+    fn poll(&mut self, _events_max: usize) -> BoxFuture<'_, Result<Polled, Fault>> {
+        let end = Polled {
+            next: PollNext::End,
+            ..Polled::default()
+        };
+        flumen_core::future::ready(Ok(self.polls.pop_front().unwrap_or(end)))
+    }
+
+    fn ack(&mut self, cursor: Option<&[u8]>) {
+        // What a source keeps with the position is written with the position.
+        assert_eq!(self.states.is_held(), cursor.is_some());
+        let cursor = cursor.map(<[u8]>::to_vec);
+        self.acknowledged.lock().expect("acks").push(cursor);
+    }
+}
+
+fn polled(body: &'static str, cursor: Option<&[u8]>) -> Polled {
+    let ends = match body.len() {
+        0 => Vec::new(),
+        len => vec![len as u32],
+    };
+    Polled {
+        events: EventBatch::from_columns(body.into(), ends).expect("a batch"),
+        cursor: cursor.map(Arc::from),
+        next: PollNext::Again,
+    }
+}
+
+/// Where a source stands after these polls, and what it heard.
+async fn after(
+    polls: Vec<Polled>,
+    interceptors: Vec<(ComponentName, Arc<dyn Interceptor>)>,
+) -> (Option<Vec<u8>>, Vec<Option<Vec<u8>>>) {
+    let channel = memory_channel(10);
+    let states = StateFolder::new(None);
+    let acknowledged = Arc::new(Mutex::new(Vec::new()));
+    let source = Given {
+        polls: polls.into(),
+        acknowledged: Arc::clone(&acknowledged),
+        states: Arc::clone(&states),
+    };
+    let driver = PolledDriver::new(
+        Box::new(source),
+        PollBackOff::default(),
+        Arc::clone(&states),
+    );
+    let make: MakeSource = Arc::new(|| Err(Fault::configuration("one is enough")));
+    let mut parts = parts(make, &channel);
+    parts.processor = processor_with(interceptors, &channel, Arc::clone(&states));
+    let state = Arc::clone(&parts.state);
+    let task = SourceTask::spawn(parts, Some(Box::new(driver)));
+    reaches(&state, |state| *state == ComponentState::Finished).await;
+    assert!(task.end(StopReason::Drain, DEADLINE).await);
+    assert!(!states.is_held());
+    let kept = states.cursor(&ComponentName::from("r1"));
+    let heard = acknowledged.lock().expect("acks").clone();
+    (kept.map(|state| state.bytes.to_vec()), heard)
+}
+
+#[tokio::test]
+async fn a_poll_without_events_moves_the_position() {
+    let polls = vec![polled("event", Some(b"1")), polled("", Some(b"2"))];
+    let (kept, heard) = after(polls, Vec::new()).await;
+    assert_eq!(kept, Some(b"2".to_vec()));
+    let both = [Some(b"1".to_vec()), Some(b"2".to_vec())];
+    assert_eq!(heard.first_chunk(), Some(&both));
+}
+
+#[tokio::test]
+async fn events_that_are_all_dropped_move_the_position() {
+    let drop_all: Arc<dyn Interceptor> = Arc::new(DropAll);
+    let interceptors = vec![(ComponentName::from("i1"), drop_all)];
+    let (kept, _) = after(vec![polled("event", Some(b"1"))], interceptors).await;
+    assert_eq!(kept, Some(b"1".to_vec()));
+}
+
+#[tokio::test]
+async fn a_source_without_positions_keeps_none() {
+    let (kept, heard) = after(vec![polled("event", None)], Vec::new()).await;
+    assert_eq!(kept, None);
+    assert_eq!(heard.first(), Some(&None));
 }

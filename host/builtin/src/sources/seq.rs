@@ -1,15 +1,13 @@
 //! The sequence generator: numbers from 0 as decimal text, for trying out a flow.
 //!
 //! * No headers. The batches are as large as `batchSize` says, the last one smaller.
-//! * The cursor is the next number, so that with a durable channel the numbers go on after a
-//!   restart where the last commit ended. Without one they begin again at 0.
+//! * The numbers begin again at 0 with each start, as Flume's do: it gives no cursor.
 //! * After `totalEvents` the source is finished, and its state says so. Flume's goes on backing off
 //!   for ever, which looks like a source that still has something to give.
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 
 use flumen_core::batch::BatchError;
 use flumen_core::limits::BATCH_EVENTS_MAX;
@@ -74,17 +72,11 @@ pub fn build(settings: &Settings) -> Result<SourceInstance, Fault> {
     })
 }
 
-/// What a cursor begins with: the type and the version of its form.
-const CURSOR_MAGIC: [u8; 4] = *b"seq1";
-
-/// The bytes of a cursor: the magic, then the next number, little endian.
-const CURSOR_BYTES: usize = 12;
-
 struct Sequence {
     batch_events: usize,
     total_events: u64,
     next: u64,
-    /// Where a run without a stored cursor goes on: the numbers before it are in a channel.
+    /// Where an instance that is opened again goes on: the numbers before it are in a channel.
     committed: u64,
 }
 
@@ -100,7 +92,7 @@ impl Sequence {
         self.next = end;
         Ok(Polled {
             events: batch,
-            cursor: Some(cursor(end)),
+            cursor: None,
             next: if end < self.total_events {
                 PollNext::Again
             } else {
@@ -111,15 +103,9 @@ impl Sequence {
 }
 
 impl PolledSource for Sequence {
-    fn open(&mut self, cursor: Option<&[u8]>) -> BoxFuture<'_, Result<(), Fault>> {
-        let opened = match cursor {
-            None => Ok(self.committed),
-            Some(bytes) => position(bytes).ok_or_else(foreign_cursor),
-        };
-        future::ready(opened.map(|next| {
-            self.next = next;
-            self.committed = next;
-        }))
+    fn open(&mut self, _cursor: Option<&[u8]>) -> BoxFuture<'_, Result<(), Fault>> {
+        self.next = self.committed;
+        future::ready(Ok(()))
     }
 
     fn poll(&mut self, events_max: usize) -> BoxFuture<'_, Result<Polled, Fault>> {
@@ -127,28 +113,9 @@ impl PolledSource for Sequence {
         Box::pin(async move { self.give(events_max) })
     }
 
-    fn ack(&mut self, cursor: Option<&[u8]>) {
-        if let Some(committed) = cursor.and_then(position) {
-            self.committed = committed;
-        }
+    fn ack(&mut self, _cursor: Option<&[u8]>) {
+        self.committed = self.next;
     }
-}
-
-fn cursor(next: u64) -> Arc<[u8]> {
-    CURSOR_MAGIC.into_iter().chain(next.to_le_bytes()).collect()
-}
-
-fn position(cursor: &[u8]) -> Option<u64> {
-    let cursor: &[u8; CURSOR_BYTES] = cursor.try_into().ok()?;
-    let number = cursor.strip_prefix(&CURSOR_MAGIC)?;
-    Some(u64::from_le_bytes(number.try_into().ok()?))
-}
-
-fn foreign_cursor() -> Fault {
-    Fault::configuration(
-        "the position that the channel keeps for this source was not written by a seq source of \
-         this version; give the source another name to begin at 0",
-    )
 }
 
 /// The most digits of a number.
