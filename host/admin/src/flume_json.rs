@@ -40,7 +40,9 @@ fn text_of(value: MetricValue) -> String {
 
 fn reason_of(state: &ComponentState) -> Option<&str> {
     match state {
-        ComponentState::Retrying { reason, .. } | ComponentState::Failed { reason } => Some(reason),
+        ComponentState::Retrying { reason, .. }
+        | ComponentState::Failed { reason }
+        | ComponentState::RolledBack { reason } => Some(reason),
         ComponentState::Starting
         | ComponentState::Running
         | ComponentState::Finished

@@ -16,8 +16,14 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 
 /// All words of a component's state; each is a sample of 0 or 1, so that a query can count the
 /// components in one state and an alert ends when the state does.
-const STATES: [&str; 6] = [
-    "starting", "running", "retrying", "failed", "finished", "stopped",
+const STATES: [&str; 7] = [
+    "starting",
+    "running",
+    "retrying",
+    "failed",
+    "rolled-back",
+    "finished",
+    "stopped",
 ];
 
 /// The page at `/metrics/prometheus`.

@@ -15,6 +15,7 @@ use flumen_core::source::{Source, SourceInstance};
 use flumen_core::{ComponentName, Fault, Side};
 use flumen_wasm::{Guest, Host};
 
+use crate::probation::Version;
 use crate::sink::MakeSink;
 use crate::source::{MakeSource, PolledDriver};
 
@@ -86,13 +87,15 @@ pub(crate) async fn source_maker(
     name: &ComponentName,
     component: &Component,
     guests: &Arc<Guests>,
-) -> Result<MakeSource, Fault> {
+) -> Result<Version<MakeSource>, Fault> {
     if is_guest(component) {
-        let name = ComponentName::new(format!("sources.{name}"));
         let guest = guests
-            .load(ComponentKind::Source, &name, &component.settings)
+            .load(ComponentKind::Source, name, &component.settings)
             .await?;
-        return Ok(Arc::new(move || Ok(as_source(guest.source()?))));
+        return Ok(Version {
+            digest: digest(&guest),
+            made: Arc::new(move || Ok(as_source(guest.source()?))),
+        });
     }
     let component = component.clone();
     let make = move || {
@@ -100,7 +103,7 @@ pub(crate) async fn source_maker(
         Ok(as_source(source))
     };
     make()?;
-    Ok(Arc::new(make))
+    Ok(built_in(Arc::new(make)))
 }
 
 fn as_source(instance: SourceInstance) -> Box<dyn Source> {
@@ -117,38 +120,64 @@ pub(crate) async fn sink_maker(
     name: &ComponentName,
     component: &Component,
     guests: &Arc<Guests>,
-) -> Result<MakeSink, Fault> {
+) -> Result<Version<MakeSink>, Fault> {
     if is_guest(component) {
-        let name = ComponentName::new(format!("sinks.{name}"));
         let guest = guests
-            .load(ComponentKind::Sink, &name, &component.settings)
+            .load(ComponentKind::Sink, name, &component.settings)
             .await?;
-        return Ok(Arc::new(move || Ok(Box::new(guest.sink()?))));
+        return Ok(Version {
+            digest: digest(&guest),
+            made: Arc::new(move || Ok(Box::new(guest.sink()?))),
+        });
     }
     let component = component.clone();
     let make = move || flumen_builtin::sinks::build(component.row, &component.settings);
     make()?;
-    Ok(Arc::new(make))
+    Ok(built_in(Arc::new(make)))
 }
 
 /// An interceptor; a guest has passed its `init` once.
 pub(crate) async fn interceptor(
-    source: &ComponentName,
     name: &ComponentName,
     component: &Component,
     clock: &Arc<dyn Clock>,
     guests: &Arc<Guests>,
-) -> Result<Arc<dyn Interceptor>, Fault> {
+) -> Result<Version<Arc<dyn Interceptor>>, Fault> {
     if is_guest(component) {
-        // State and figures go by name, and two sources may each have an `i1`.
-        let name = ComponentName::new(format!("sources.{source}.interceptors.{name}"));
         let guest = guests
-            .load(ComponentKind::Interceptor, &name, &component.settings)
+            .load(ComponentKind::Interceptor, name, &component.settings)
             .await?;
         guest.trial().await?;
-        return Ok(Arc::new(guest.interceptor()?));
+        return Ok(Version {
+            digest: digest(&guest),
+            made: Arc::new(guest.interceptor()?),
+        });
     }
-    flumen_builtin::interceptors::build(component.row, &component.settings, clock).map(Arc::from)
+    let built = flumen_builtin::interceptors::build(component.row, &component.settings, clock);
+    Ok(built_in(Arc::from(built?)))
+}
+
+fn digest(guest: &Guest) -> Option<Arc<str>> {
+    Some(guest.digest().to_string().into())
+}
+
+fn built_in<T>(made: T) -> Version<T> {
+    Version { made, digest: None }
+}
+
+/// The name of a source as state, figures and dead letters know it.
+pub(crate) fn source_name(source: &ComponentName) -> ComponentName {
+    ComponentName::new(format!("sources.{source}"))
+}
+
+/// The same of an interceptor: two sources may each have an `i1`.
+pub(crate) fn interceptor_name(source: &ComponentName, own: &ComponentName) -> ComponentName {
+    ComponentName::new(format!("sources.{source}.interceptors.{own}"))
+}
+
+/// The same of a sink.
+pub(crate) fn sink_name(sink: &ComponentName) -> ComponentName {
+    ComponentName::new(format!("sinks.{sink}"))
 }
 
 pub(crate) fn selector(

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::build::Guests;
 use crate::metrics::{ComponentMetrics, Registry};
+use crate::poison::{PoisonCounts, PoisonFigures};
 use crate::running::{ReloadRefused, Running, StopReport, Strictness};
 
 /// Requests that wait while one is carried out. Requests come from people and file watchers, one at
@@ -98,6 +99,7 @@ impl std::error::Error for RequestError {
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     registry: Arc<Registry>,
+    poison: Arc<PoisonFigures>,
     plan: Arc<ArcSwap<Plan>>,
 }
 
@@ -111,7 +113,14 @@ impl Handle {
         let registry = Arc::new(Registry::default());
         let guests = Guests::new(options.cache_folder, Arc::clone(&options.clock));
         let agent = plan.agent.clone();
-        let mut running = Running::new(agent, options.clock, guests, Arc::clone(&registry));
+        let poison = Arc::new(PoisonFigures::default());
+        let mut running = Running::new(
+            agent,
+            options.clock,
+            guests,
+            Arc::clone(&registry),
+            Arc::clone(&poison),
+        );
         running.apply(plan, Strictness::Start).await?;
         let shared = Arc::new(ArcSwap::from_pointee(running.plan().clone()));
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
@@ -119,6 +128,7 @@ impl Handle {
         Ok(Self {
             requests,
             registry,
+            poison,
             plan: shared,
         })
     }
@@ -169,6 +179,12 @@ impl Handle {
     /// A picture of all components.
     pub fn metrics(&self) -> Vec<ComponentMetrics> {
         self.registry.snapshot()
+    }
+
+    /// How often components that handle events failed on one for good, and were taken back to their
+    /// version before, by qualified name: `sinks.k1`, `sources.r1.interceptors.i1`, `sources.r1`.
+    pub fn poison_counts(&self) -> BTreeMap<ComponentName, PoisonCounts> {
+        self.poison.counts()
     }
 
     /// Where clients reach each source that has an address now.

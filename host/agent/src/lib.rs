@@ -4,6 +4,8 @@
 //! * `build`: components of a plan to instances.
 //! * `processor`: the way from a source into its channels, swapped between two batches.
 //! * `source`, `sink`: the tasks that run sources and sink groups, with back-off and states.
+//! * `poison`: events that a component can never handle, found and disposed of.
+//! * `probation`: new versions of components, taken back when they fail on their first batches.
 //! * `running`: what runs now; a reload is prepare, then apply; a stop is a drain.
 //! * [`load`] and [`watch`]: configuration files read, and watched for changes.
 //! * [`mod@reference`]: the pages made from option rows.
@@ -13,6 +15,8 @@ mod build;
 mod handle;
 pub mod load;
 mod metrics;
+mod poison;
+mod probation;
 mod processor;
 pub mod reference;
 mod running;
@@ -27,5 +31,6 @@ pub mod watch;
 pub use build::catalogue;
 pub use handle::{AgentOptions, DEFAULT_DRAIN_DEADLINE, Handle, RequestError};
 pub use metrics::{ComponentMetrics, MetricKind, MetricValue};
+pub use poison::PoisonCounts;
 pub use running::{ReloadRefused, StopReport};
 pub use state::ComponentState;

@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use flumen_core::channel::{Channel, PutPart, SourceState, put_all};
-use flumen_core::interceptor::Interceptor;
 use flumen_core::selector::{ChannelSelector, Route};
 use flumen_core::source::{ChannelProcessor, ProcessError, ProcessFailure};
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
 use tokio::sync::oneshot;
 
 use crate::metrics::FlowCounters;
+use crate::poison::{Refused, Stage};
 
 /// Interceptors, selector and channels of one source, as one value that is swapped as a whole: a
 /// batch sees all of the old one or all of the new one.
 pub(crate) struct Pipeline {
-    interceptors: Vec<(ComponentName, Arc<dyn Interceptor>)>,
+    stages: Vec<Arc<Stage>>,
     selector: Box<dyn ChannelSelector>,
     channels: Vec<Arc<dyn Channel>>,
     // Closed when the last batch that used this pipeline is through.
@@ -31,13 +31,13 @@ pub(crate) type Through = oneshot::Receiver<()>;
 
 impl Pipeline {
     pub(crate) fn new(
-        interceptors: Vec<(ComponentName, Arc<dyn Interceptor>)>,
+        stages: Vec<Arc<Stage>>,
         selector: Box<dyn ChannelSelector>,
         channels: Vec<Arc<dyn Channel>>,
     ) -> (Arc<Self>, Through) {
         let (sender, through) = oneshot::channel();
         let pipeline = Arc::new(Self {
-            interceptors,
+            stages,
             selector,
             channels,
             _through: sender,
@@ -51,30 +51,41 @@ impl Pipeline {
         least.unwrap_or(usize::MAX).max(1)
     }
 
-    /// One transaction: nothing of the batch is put, or all of it.
+    /// One transaction: nothing of the batch is put, or all of it, dead letters included.
     async fn put(
         &self,
         batch: EventBatch,
         state: Option<&SourceState>,
         counters: &FlowCounters,
-    ) -> Result<(), ProcessFailure> {
+        stopping: &AtomicBool,
+    ) -> Result<(), NotPut> {
         let mut batch = batch;
-        for (name, interceptor) in &self.interceptors {
+        let mut found = Vec::new();
+        for stage in &self.stages {
             if batch.is_empty() {
                 break;
             }
-            let result = interceptor.intercept(batch).await;
-            batch = result.map_err(|fault| component_failure(name, fault))?;
+            let sifted = stage.handle(batch, stopping).await;
+            let sifted = sifted.map_err(|refused| refusal(stage, refused))?;
+            batch = sifted.events;
+            found.extend(sifted.found.map(|found| (stage, found)));
         }
-        if batch.is_empty() {
-            return Ok(());
+        let routes = match batch.is_empty() {
+            true => Vec::new(),
+            false => self
+                .selector
+                .select(&batch)
+                .map_err(|fault| component_failure(&ComponentName::from("selector"), fault))?,
+        };
+        let mut parts = self.required_parts(&routes, counters);
+        for (stage, found) in &found {
+            let letters = stage.parts(found);
+            parts.extend(letters.map_err(|fault| component_failure(stage.name(), fault))?);
         }
-        let routes = self
-            .selector
-            .select(&batch)
-            .map_err(|fault| component_failure(&ComponentName::from("selector"), fault))?;
-        let parts = self.required_parts(&routes, counters);
         put_all(&parts, state).await.map_err(ProcessFailure::Put)?;
+        for (stage, found) in &found {
+            stage.committed(found);
+        }
         for route in &routes {
             for index in &route.optional {
                 self.put_optional(*index, &route.events, counters).await;
@@ -120,6 +131,27 @@ impl Pipeline {
                 counters.optional_refused.add(piece.len() as u64);
             }
         }
+    }
+}
+
+/// Why nothing of a batch was put.
+enum NotPut {
+    Failed(ProcessFailure),
+    /// Smaller transactions may succeed; the failure holds when there are none.
+    Smaller(ProcessFailure),
+}
+
+impl From<ProcessFailure> for NotPut {
+    fn from(failure: ProcessFailure) -> Self {
+        NotPut::Failed(failure)
+    }
+}
+
+fn refusal(stage: &Stage, refused: Refused) -> NotPut {
+    match refused {
+        Refused::Fault(fault) => NotPut::Failed(component_failure(stage.name(), fault)),
+        Refused::Smaller(fault) => NotPut::Smaller(component_failure(stage.name(), fault)),
+        Refused::Stopping => NotPut::Failed(ProcessFailure::Stopping),
     }
 }
 
@@ -189,6 +221,7 @@ impl Processor {
         state: Option<SourceState>,
     ) -> Result<(), ProcessError> {
         let mut accepted = 0;
+        let mut events_max = usize::MAX;
         while accepted < batch.len() {
             if self.stopping.load(Ordering::Relaxed) {
                 let cause = ProcessFailure::Stopping;
@@ -196,14 +229,23 @@ impl Processor {
             }
             let pipeline = self.pipeline.load_full();
             let end = accepted
-                .saturating_add(pipeline.transaction_events())
+                .saturating_add(pipeline.transaction_events().min(events_max))
                 .min(batch.len());
             let piece = batch.slice(accepted..end);
             let piece_state = state.as_ref().filter(|_| end == batch.len());
-            if let Err(cause) = pipeline.put(piece, piece_state, &self.counters).await {
-                return Err(ProcessError { accepted, cause });
+            let put = pipeline.put(piece, piece_state, &self.counters, &self.stopping);
+            match put.await {
+                Ok(()) => {
+                    accepted = end;
+                    events_max = events_max.saturating_mul(2);
+                }
+                Err(NotPut::Smaller(_)) if end - accepted > 1 => {
+                    events_max = (end - accepted) / 2;
+                }
+                Err(NotPut::Failed(cause) | NotPut::Smaller(cause)) => {
+                    return Err(ProcessError { accepted, cause });
+                }
             }
-            accepted = end;
         }
         if state.is_some() {
             *self

@@ -22,6 +22,12 @@ pub enum ComponentState {
         /// What is wrong.
         reason: String,
     },
+    /// At work as the version that ran before: the one that the plan names failed on its first
+    /// batches. Next: as running; a reload brings another version.
+    RolledBack {
+        /// What the newer version failed with.
+        reason: String,
+    },
     /// Its input has ended; it waits to be stopped.
     Finished,
     /// Ended.
@@ -36,6 +42,7 @@ impl ComponentState {
             ComponentState::Running => "running",
             ComponentState::Retrying { .. } => "retrying",
             ComponentState::Failed { .. } => "failed",
+            ComponentState::RolledBack { .. } => "rolled-back",
             ComponentState::Finished => "finished",
             ComponentState::Stopped => "stopped",
         }
@@ -49,6 +56,12 @@ impl fmt::Display for ComponentState {
                 write!(f, "retrying after {failures} failures: {reason}")
             }
             ComponentState::Failed { reason } => write!(f, "failed: {reason}"),
+            ComponentState::RolledBack { reason } => {
+                write!(
+                    f,
+                    "running as the version before, as the new one failed: {reason}"
+                )
+            }
             other => f.write_str(other.word()),
         }
     }

@@ -175,7 +175,10 @@ fn every_state_has_its_word_among_the_samples() {
             reason: reason.clone(),
             failures: 1,
         },
-        ComponentState::Failed { reason },
+        ComponentState::Failed {
+            reason: reason.clone(),
+        },
+        ComponentState::RolledBack { reason },
         ComponentState::Finished,
         ComponentState::Stopped,
     ];

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flumen_config::plan::Plan;
+use flumen_config::plan::{Plan, SourcePlan};
 use flumen_core::ComponentName;
 use flumen_core::channel::Channel;
 use flumen_core::source::StopReason;
@@ -87,6 +87,7 @@ impl Running {
             self.background.spawn(slot.stop());
         }
         while self.background.try_join_next().is_some() {}
+        self.poison.keep(|component| is_in(&plan, component));
         self.plan = plan;
         Ok(())
     }
@@ -110,6 +111,7 @@ impl Running {
             self.registry.add_channel(&channel);
             self.channels.insert(name, channel);
         }
+        self.directory.set(&self.channels);
         leaving
     }
 
@@ -261,7 +263,7 @@ impl Running {
                     .add_source(&name, &figures.counters, &figures.flow, &figures.state);
                 let parts = SourceParts {
                     name: name.clone(),
-                    make: source.make,
+                    versions: Arc::clone(&source.versions),
                     processor: Arc::clone(&processor),
                     counters: Arc::clone(&figures.counters),
                     state: Arc::clone(&figures.state),
@@ -271,6 +273,7 @@ impl Running {
                     task: SourceTask::spawn(parts, source.instance),
                     processor,
                     interceptors: pipeline.interceptors,
+                    versions: source.versions,
                     counters: figures.counters,
                     state: figures.state,
                 };
@@ -317,7 +320,7 @@ impl Running {
         }
         let parts = SourceParts {
             name: name.clone(),
-            make: new.make,
+            versions: Arc::clone(&new.versions),
             processor: Arc::clone(&old.processor),
             counters: Arc::clone(&old.counters),
             state: Arc::clone(&old.state),
@@ -325,6 +328,7 @@ impl Running {
         };
         let running = RunningSource {
             task: SourceTask::spawn(parts, new.instance),
+            versions: new.versions,
             ..old
         };
         self.sources.insert(name.clone(), running);
@@ -381,6 +385,17 @@ impl Running {
             }
         });
     }
+}
+
+/// Whether a plan has the component of this qualified name.
+fn is_in(plan: &Plan, component: &ComponentName) -> bool {
+    let is = |name: ComponentName| name == *component;
+    let source = |(name, source): (&ComponentName, &SourcePlan)| {
+        let mut chain = source.interceptors.iter();
+        is(build::source_name(name))
+            || chain.any(|own| is(build::interceptor_name(name, &own.name)))
+    };
+    plan.sources.iter().any(source) || plan.sinks.keys().any(|name| is(build::sink_name(name)))
 }
 
 /// Which sink groups a reload ends and starts.

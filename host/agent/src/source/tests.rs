@@ -17,7 +17,7 @@ use super::{MakeSource, PolledDriver, SourceParts, SourceTask};
 use crate::metrics::FlowCounters;
 use crate::processor::{Pipeline, Processor};
 use crate::state::{ComponentState, StateCell};
-use crate::test_rig::memory_channel;
+use crate::test_rig::{memory_channel, proven};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -35,7 +35,7 @@ fn processor(channel: &Arc<dyn Channel>) -> Arc<Processor> {
 fn parts(make: MakeSource, channel: &Arc<dyn Channel>) -> SourceParts {
     SourceParts {
         name: ComponentName::from("r1"),
-        make,
+        versions: proven(make),
         processor: processor(channel),
         counters: Arc::new(SourceCounters::default()),
         state: Arc::new(StateCell::new()),
