@@ -1,7 +1,7 @@
 //! What a slot does when its sink fails: back-off, a new instance, the search for poison events and
 //! what becomes of them, and the way back to the version before.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flumen_core::channel::{Lease, Segment};
 use flumen_core::sink::Rejected;
@@ -10,6 +10,7 @@ use flumen_core::{Fault, FaultKind, Side};
 use tracing::{error, warn};
 
 use super::slot::SinkSlot;
+use crate::back_off::now;
 use crate::poison::{Blame, Policy, Stretch, Verdict, may_be_of_the_events};
 use crate::state::ComponentState;
 
@@ -83,7 +84,7 @@ impl SinkSlot {
             reason: fault.to_string(),
             failures: self.back_off.failures().max(1),
         });
-        self.retry_at = Some(Instant::now() + SEARCH_WAIT);
+        self.retry_at = Some(now() + SEARCH_WAIT);
     }
 
     /// The one event of this lease is poison.
@@ -262,7 +263,7 @@ impl SinkSlot {
         if of_the_sink && fault.kind() == FaultKind::Broken {
             self.sink = None;
         }
-        let now = Instant::now();
+        let now = now();
         let wait = self.back_off.failed(now, fault.retry_after());
         self.retry_at = Some(now + wait);
         let failures = self.back_off.failures();

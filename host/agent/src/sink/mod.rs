@@ -3,6 +3,8 @@
 
 mod failure;
 mod group;
+#[cfg(test)]
+mod poison_tests;
 mod slot;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use tracing::{info, warn};
 
 use super::failure::{Condemned, panicked};
-use crate::back_off::BackOff;
+use crate::back_off::{BackOff, now};
 use crate::poison::{PoisonHandler, Search, Stretch};
 use crate::probation::{Version, Versions};
 use crate::state::{ComponentState, StateCell};
@@ -70,7 +70,7 @@ impl SinkSlot {
             sink: None,
             back_off: BackOff::default(),
             retry_at: None,
-            last_tick: Instant::now(),
+            last_tick: now(),
             held: Vec::new(),
             search: Search::default(),
             condemned: None,
@@ -273,14 +273,14 @@ impl SinkSlot {
     }
 
     async fn tick_if_due(&mut self) -> Attempt {
-        if self.last_tick.elapsed() < TICK_INTERVAL {
+        if now().saturating_duration_since(self.last_tick) < TICK_INTERVAL {
             return Attempt::Delivered;
         }
         self.tick().await
     }
 
     async fn tick(&mut self) -> Attempt {
-        self.last_tick = Instant::now();
+        self.last_tick = now();
         let Some(sink) = self.sink.as_mut() else {
             return Attempt::Failed;
         };
