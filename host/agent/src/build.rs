@@ -92,10 +92,10 @@ pub(crate) async fn source_maker(
         let guest = guests
             .load(ComponentKind::Source, name, &component.settings)
             .await?;
-        return Ok(Version {
-            digest: digest(&guest),
-            made: Arc::new(move || Ok(as_source(guest.source()?))),
-        });
+        let guest = Arc::new(guest);
+        let own = Arc::clone(&guest);
+        let make: MakeSource = Arc::new(move || Ok(as_source(own.source()?)));
+        return Ok(Version::of_guest(make, &guest));
     }
     let component = component.clone();
     let make = move || {
@@ -103,7 +103,7 @@ pub(crate) async fn source_maker(
         Ok(as_source(source))
     };
     make()?;
-    Ok(built_in(Arc::new(make)))
+    Ok(Version::built_in(Arc::new(make)))
 }
 
 fn as_source(instance: SourceInstance) -> Box<dyn Source> {
@@ -125,15 +125,15 @@ pub(crate) async fn sink_maker(
         let guest = guests
             .load(ComponentKind::Sink, name, &component.settings)
             .await?;
-        return Ok(Version {
-            digest: digest(&guest),
-            made: Arc::new(move || Ok(Box::new(guest.sink()?))),
-        });
+        let guest = Arc::new(guest);
+        let own = Arc::clone(&guest);
+        let make: MakeSink = Arc::new(move || Ok(Box::new(own.sink()?)));
+        return Ok(Version::of_guest(make, &guest));
     }
     let component = component.clone();
     let make = move || flumen_builtin::sinks::build(component.row, &component.settings);
     make()?;
-    Ok(built_in(Arc::new(make)))
+    Ok(Version::built_in(Arc::new(make)))
 }
 
 /// An interceptor; a guest has passed its `init` once.
@@ -148,21 +148,11 @@ pub(crate) async fn interceptor(
             .load(ComponentKind::Interceptor, name, &component.settings)
             .await?;
         guest.trial().await?;
-        return Ok(Version {
-            digest: digest(&guest),
-            made: Arc::new(guest.interceptor()?),
-        });
+        let interceptor: Arc<dyn Interceptor> = Arc::new(guest.interceptor()?);
+        return Ok(Version::of_guest(interceptor, &Arc::new(guest)));
     }
     let built = flumen_builtin::interceptors::build(component.row, &component.settings, clock);
-    Ok(built_in(Arc::from(built?)))
-}
-
-fn digest(guest: &Guest) -> Option<Arc<str>> {
-    Some(guest.digest().to_string().into())
-}
-
-fn built_in<T>(made: T) -> Version<T> {
-    Version { made, digest: None }
+    Ok(Version::built_in(Arc::from(built?)))
 }
 
 /// The name of a source as state, figures and dead letters know it.

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use flumen_core::{ComponentName, Fault, FaultKind};
+use flumen_wasm::Guest;
 use tokio::time::Instant;
 use tracing::{error, info};
 
@@ -36,9 +37,30 @@ pub(crate) struct Version<T> {
     pub(crate) made: T,
     /// The SHA-256 of its file; `None` for what is built in.
     pub(crate) digest: Option<Arc<str>>,
+    /// What its instances are told when it comes back after it was told to end.
+    back_again: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl<T> Version<T> {
+    /// A version of what is built in.
+    pub(crate) fn built_in(made: T) -> Self {
+        Self {
+            made,
+            digest: None,
+            back_again: None,
+        }
+    }
+
+    /// A version of a guest, which is asked to wait again when it comes back.
+    pub(crate) fn of_guest(made: T, guest: &Arc<Guest>) -> Self {
+        let guest = Arc::clone(guest);
+        Self {
+            made,
+            digest: Some(guest.digest().to_string().into()),
+            back_again: Some(Box::new(move || guest.wait_again())),
+        }
+    }
+
     /// The first digits of the digest, for logs.
     fn shown(&self) -> &str {
         const SHORT_DIGITS: usize = 12;
@@ -193,6 +215,9 @@ impl<T: Send + Sync + 'static> Versions<T> {
             component = %self.component, old = old.shown(), new = version.shown(),
             "new version failed on its first batches and the old one is back: {fault}"
         );
+        if let Some(back_again) = &old.back_again {
+            back_again();
+        }
         self.current.store(Arc::clone(old));
         self.counters.rolled_back.add(1);
         *phase = Phase::RolledBack {
@@ -223,7 +248,7 @@ mod tests {
     use flumen_core::Side;
 
     fn version(made: u32) -> Version<u32> {
-        Version { made, digest: None }
+        Version::built_in(made)
     }
 
     fn successor() -> Arc<Versions<u32>> {

@@ -297,6 +297,11 @@ impl Guest {
         self.parts.stopping.set();
     }
 
+    /// Takes back [`Guest::stop_waiting`]: this version goes on after all.
+    pub fn wait_again(&self) {
+        self.parts.stopping.clear();
+    }
+
     /// Makes an instance, runs its `init`, and drops it: whether the guest would start.
     ///
     /// # Errors

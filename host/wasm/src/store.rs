@@ -57,6 +57,10 @@ impl Stopping {
         self.changed.notify_waiters();
     }
 
+    pub(crate) fn clear(&self) {
+        self.stopping.store(false, Ordering::Release);
+    }
+
     pub(crate) fn is_set(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
@@ -299,5 +303,7 @@ mod tests {
         stopping.set();
         assert!(waiting.await.unwrap());
         assert!(stopping.sleep(Duration::from_secs(3600)).await);
+        stopping.clear();
+        assert!(!stopping.sleep(Duration::ZERO).await);
     }
 }

@@ -1,8 +1,10 @@
 //! One interceptor in its chain: its versions, and the search for the event on which it fails.
 //!
-//! The search is in memory and within one put: the batch is cut in halves down to single events, and
-//! the answers are joined in order. What is found counts when the put is committed, not before, so a
-//! put that is refused and comes again counts nothing twice.
+//! The search is in memory and within one put: the batch is cut in halves down to single events. The
+//! answers of the search only tell which events pass; they are dropped, with all that the
+//! interceptor would remember of them. One more call with all events that pass gives the answer that
+//! counts. What is found counts when the put is committed, not before, so a put that is refused and
+//! comes again counts nothing twice.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -204,7 +206,7 @@ struct Sifting<'s> {
     stage: &'s Stage,
     handler: &'s PoisonHandler,
     batch: &'s EventBatch,
-    answers: Vec<EventBatch>,
+    any_handled: bool,
     condemned: Vec<u32>,
     blames: Vec<Blame>,
 }
@@ -215,14 +217,14 @@ impl<'s> Sifting<'s> {
             stage,
             handler,
             batch,
-            answers: Vec::new(),
+            any_handled: false,
             condemned: Vec::new(),
             blames: Vec::new(),
         }
     }
 
     async fn run(mut self, first: Fault, stopping: &AtomicBool) -> Result<Sifted, Refused> {
-        // Stretches that are not decided, the first on top, so that answers come in order.
+        // Stretches that are not decided, the first on top, so that events are condemned in order.
         let mut open = Vec::new();
         self.decide(0..self.batch.len(), first, &mut open)?;
         let mut tries = 0;
@@ -236,19 +238,16 @@ impl<'s> Sifting<'s> {
                 return Err(Refused::Smaller(fault));
             }
             tries += 1;
-            match self
-                .stage
-                .intercept(self.batch.slice(stretch.clone()))
-                .await
-            {
-                Ok(events) => self.answers.push(events),
+            let part = self.batch.slice(stretch.clone());
+            match self.stage.intercept(part).await {
+                Ok(_) => self.any_handled = true,
                 Err(fault) if may_be_of_the_events(&fault) => {
                     self.decide(stretch, fault, &mut open)?;
                 }
                 Err(fault) => return Err(fault.into()),
             }
         }
-        self.joined()
+        self.answer().await
     }
 
     /// A stretch failed: it is halved, or its only event is poison.
@@ -271,9 +270,8 @@ impl<'s> Sifting<'s> {
         self.condemned
             .push(u32::try_from(stretch.start).unwrap_or(u32::MAX));
         self.blames.push(Blame::of(&fault, CALL, digest));
-        let all_failed = self.answers.is_empty();
         let left = self.handler.left_in_the_row() as usize;
-        if all_failed && self.condemned.len() > left && open.is_empty() {
+        if !self.any_handled && self.condemned.len() > left && open.is_empty() {
             return Err(Refused::Smaller(fault));
         }
         Ok(())
@@ -289,20 +287,30 @@ impl<'s> Sifting<'s> {
         Fault::configuration(reason)
     }
 
-    fn joined(self) -> Result<Sifted, Refused> {
-        let refuse = |error: flumen_core::batch::BatchError| {
-            let message = "the parts of a batch cannot be joined again";
-            Refused::Smaller(Fault::transient(Side::Data, message).with_cause(error))
-        };
-        let events = EventBatch::concat(&self.answers).map_err(refuse)?;
-        if self.condemned.is_empty() {
+    /// The one call that counts, with all events that pass.
+    async fn answer(self) -> Result<Sifted, Refused> {
+        let poison = self.batch.select(&self.condemned).map_err(|error| {
+            let message = "events cannot be taken out of a batch as dead letters";
+            Fault::transient(Side::Data, message).with_cause(error)
+        })?;
+        let mut condemned = self.condemned.iter().peekable();
+        let is_good = |index, _: &[u8]| condemned.next_if(|own| **own as usize == index).is_none();
+        let good = self.batch.filter(is_good);
+        if poison.is_empty() {
             warn!(interceptor = %self.stage.name, "interceptor failed on a batch and not on its parts");
         }
-        let poison = self.batch.select(&self.condemned).map_err(refuse)?;
+        let events = match good.is_empty() {
+            true => good,
+            false => match self.stage.intercept(good).await {
+                // Together they fail again, alone they do not: fewer of them may pass.
+                Err(fault) if may_be_of_the_events(&fault) => return Err(Refused::Smaller(fault)),
+                answer => answer?,
+            },
+        };
         let found = Found {
             letters: self.handler.letters(poison, &self.blames),
             last: self.blames.into_iter().last(),
-            any_handled: !self.answers.is_empty(),
+            any_handled: self.any_handled,
         };
         Ok(Sifted {
             events,

@@ -308,10 +308,8 @@ async fn a_new_interceptor_that_breaks_is_taken_back_within_the_call() {
     for kind in [FaultKind::Broken, FaultKind::Configuration] {
         let old = Fragile::on([7], FaultKind::Poison);
         let new = Fragile::on([3, 7], kind);
-        let version = |made: &Arc<Fragile>| Version {
-            made: Arc::clone(made) as Arc<dyn Interceptor>,
-            digest: None,
-        };
+        let version =
+            |made: &Arc<Fragile>| Version::built_in(Arc::clone(made) as Arc<dyn Interceptor>);
         let name = ComponentName::from("sources.r1.interceptors.i1");
         let versions =
             Versions::after(Arc::new(version(&old)), name, version(&new), Arc::default());

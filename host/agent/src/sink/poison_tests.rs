@@ -481,9 +481,8 @@ async fn two_sinks_of_one_channel_find_the_same_events() {
 }
 
 fn successor(world: &Arc<Mutex<World>>, old: &Arc<Mutex<World>>) -> Arc<Versions<MakeSink>> {
-    let version = |made| Version { made, digest: None };
-    let old = Arc::new(version(maker(old, Way::Breaks, 10)));
-    let new = version(maker(world, Way::Breaks, 10));
+    let old = Arc::new(Version::built_in(maker(old, Way::Breaks, 10)));
+    let new = Version::built_in(maker(world, Way::Breaks, 10));
     Versions::after(old, ComponentName::from("sinks.k1"), new, Arc::default())
 }
 
