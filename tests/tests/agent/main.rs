@@ -16,6 +16,7 @@ mod first_example;
 mod flow;
 mod guests;
 mod metrics;
+mod poison;
 mod reload;
 mod reload_under_load;
 mod sources;
