@@ -29,8 +29,8 @@ pub(crate) struct Blame {
 impl Blame {
     /// The blame in a fault. `call` and `digest` are what is known without it: a trap knows better.
     pub(crate) fn of(fault: &Fault, call: &'static str, digest: Option<Arc<str>>) -> Self {
-        let reason = cut(&fault.to_string(), REASON_BYTES_MAX);
         let Some(trap) = GuestTrap::of(fault) else {
+            let reason = cut(&fault.to_string(), REASON_BYTES_MAX);
             let code = match fault.kind() {
                 FaultKind::Poison => "poison",
                 _ => "broken",
@@ -43,9 +43,14 @@ impl Blame {
                 digest,
             };
         };
+        // Without the backtrace and the digest, which have headers of their own.
+        let mut reason = format!("{}: {}", fault.message(), trap.cause);
+        if !trap.last_words.is_empty() {
+            reason = format!("{reason}, and wrote {:?}", trap.last_words);
+        }
         let backtrace = trap.backtrace.join(" < ");
         Self {
-            reason,
+            reason: cut(&reason, REASON_BYTES_MAX),
             code: trap.cause.code(),
             call: trap.call,
             backtrace: (!backtrace.is_empty()).then(|| cut(&backtrace, BACKTRACE_BYTES_MAX)),
