@@ -19,8 +19,6 @@ mod handler;
 mod letter;
 mod search;
 mod sift;
-#[cfg(test)]
-mod sift_tests;
 
 use flumen_config::plan::Component;
 use flumen_core::{ComponentName, Fault, FaultKind, poison};

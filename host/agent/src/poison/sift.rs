@@ -6,6 +6,9 @@
 //! counts. What is found counts when the put is committed, not before, so a put that is refused and
 //! comes again counts nothing twice.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 

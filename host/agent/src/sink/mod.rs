@@ -3,8 +3,6 @@
 
 mod failure;
 mod group;
-#[cfg(test)]
-mod poison_tests;
 mod slot;
 #[cfg(test)]
 mod tests;

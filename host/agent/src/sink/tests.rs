@@ -1,5 +1,7 @@
 //! Sinks at work, against a memory channel and a sink that does as it is told.
 
+mod poison;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

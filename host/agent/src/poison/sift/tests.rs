@@ -15,8 +15,9 @@ use flumen_core::source::{ChannelProcessor, ProcessFailure};
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, FaultKind, Side};
 use proptest::prelude::{any, proptest};
 
-use super::{ChannelDirectory, POISON_IN_A_ROW_MAX, PoisonCounters, PoisonHandler, Policy, Stage};
+use super::{Refused, Stage};
 use crate::metrics::FlowCounters;
+use crate::poison::{ChannelDirectory, POISON_IN_A_ROW_MAX, PoisonCounters, PoisonHandler, Policy};
 use crate::probation::{Version, Versions};
 use crate::processor::{Pipeline, Processor};
 use crate::test_rig::{memory_channel, proven};
@@ -300,7 +301,7 @@ async fn a_search_ends_when_the_agent_stops() {
     );
     let stopping = AtomicBool::new(true);
     let handled = stage.handle(batch(0..10), &stopping).await;
-    assert!(matches!(handled, Err(super::Refused::Stopping)));
+    assert!(matches!(handled, Err(Refused::Stopping)));
 }
 
 #[tokio::test]

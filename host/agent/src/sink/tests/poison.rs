@@ -13,10 +13,10 @@ use flumen_core::sink::{Outcome, Rejected, Sink, SinkContext};
 use flumen_core::{BoxFuture, ComponentName, Fault, FaultKind, Side};
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
-use super::{GroupTask, MakeSink, SinkSlot, SlotParts};
 use crate::build;
 use crate::poison::{ChannelDirectory, POISON_IN_A_ROW_MAX, PoisonCounters, PoisonHandler, Policy};
 use crate::probation::{PROBATION_BATCHES, Version, Versions};
+use crate::sink::{GroupTask, MakeSink, SinkSlot, SlotParts};
 use crate::state::{ComponentState, StateCell};
 use crate::test_rig::{memory_channel, proven};
 
