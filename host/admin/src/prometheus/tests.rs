@@ -129,18 +129,20 @@ flumen_component_state{{agent="a1",component="k1",kind="sink",state="starting"}}
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="running"}} 0
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="retrying"}} 1
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="failed"}} 0
+flumen_component_state{{agent="a1",component="k1",kind="sink",state="rolled-back"}} 0
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="finished"}} 0
 flumen_component_state{{agent="a1",component="k1",kind="sink",state="stopped"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="starting"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="running"}} 1
 flumen_component_state{{agent="a1",component="r1",kind="source",state="retrying"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="failed"}} 0
+flumen_component_state{{agent="a1",component="r1",kind="source",state="rolled-back"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="finished"}} 0
 flumen_component_state{{agent="a1",component="r1",kind="source",state="stopped"}} 0
 "#
     );
     assert_eq!(page, expected);
-    assert_eq!(parse(&page).unwrap().len(), 20);
+    assert_eq!(parse(&page).unwrap().len(), 22);
 }
 
 #[test]

@@ -25,6 +25,15 @@ pub(crate) struct Condemned {
     blame: Blame,
 }
 
+/// Why an answered delivery could not be settled.
+pub(super) enum Unsettled {
+    /// Some events come again, by the sink's answer.
+    ByTheSink(Fault),
+    /// A channel, its own or that of the dead letters, or the policy. No reason for another
+    /// instance or version of the sink.
+    ByTheChannel(Fault),
+}
+
 /// The fault of a sink that panicked.
 pub(super) fn panicked() -> Fault {
     let message = "sink panicked; this is a defect of the sink";
@@ -170,13 +179,13 @@ impl SinkSlot {
         lease: Lease,
         retry: Vec<u32>,
         rejected: Vec<Rejected>,
-    ) -> Result<usize, Fault> {
+    ) -> Result<usize, Unsettled> {
         let events = lease.len();
         let any_delivered = retry.len() + rejected.len() < events;
         if any_delivered {
             self.passed(None);
         }
-        let (disposed, mut result) = match rejected.is_empty() {
+        let (disposed, result) = match rejected.is_empty() {
             true => (0, Ok(())),
             false => {
                 self.reject(lease.segments(), &rejected, any_delivered)
@@ -188,20 +197,24 @@ impl SinkSlot {
         kept.sort_unstable();
         let back = kept.len();
         let end = Stretch::over([&lease]);
-        lease.ack_except(kept).await?;
+        let acknowledged = lease.ack_except(kept).await;
+        // An answer that names events wrongly is refused here too.
+        acknowledged.map_err(Unsettled::ByTheSink)?;
         let delivered = events.saturating_sub(back + disposed);
         self.parts
             .counters
             .event_drain_success
             .add(delivered as u64);
-        if back > 0 && result.is_ok() {
-            let message = format!("{back} of {events} events were not delivered");
-            result = Err(Fault::transient(Side::Peer, message));
-        }
         if let (0, Some(end)) = (back, end) {
             self.search.passed(end.end);
         }
-        result.map(|()| 0)
+        result.map_err(Unsettled::ByTheChannel)?;
+        if back > 0 {
+            let message = format!("{back} of {events} events were not delivered");
+            let fault = Fault::transient(Side::Peer, message);
+            return Err(Unsettled::ByTheSink(fault));
+        }
+        Ok(0)
     }
 
     /// Follows the policy with rejected events. Tells how many of them are disposed of, the first

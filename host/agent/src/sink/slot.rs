@@ -14,7 +14,7 @@ use flumen_core::{ComponentName, Fault};
 use futures_util::FutureExt;
 use tracing::{info, warn};
 
-use super::failure::{Condemned, panicked};
+use super::failure::{Condemned, Unsettled, panicked};
 use crate::back_off::{BackOff, now};
 use crate::poison::{PoisonHandler, Search, Stretch};
 use crate::probation::{Version, Versions};
@@ -87,6 +87,7 @@ impl SinkSlot {
             // Another channel has sequences of its own.
             self.search = Search::default();
             self.condemned = None;
+            self.blocked_by = None;
         }
         self.parts.channel = channel;
     }
@@ -190,11 +191,13 @@ impl SinkSlot {
         let settled = match outcome.unwrap_or_else(|_| Err(panicked())) {
             Ok(Outcome::Delivered) => {
                 let stretch = Stretch::over([&lease]);
-                let acknowledged = lease.ack().await;
-                acknowledged.map(|()| {
-                    self.passed(stretch);
-                    events
-                })
+                match lease.ack().await {
+                    Ok(()) => {
+                        self.passed(stretch);
+                        Ok(events)
+                    }
+                    Err(fault) => Err(Unsettled::ByTheChannel(fault)),
+                }
             }
             Ok(Outcome::Partial { retry, rejected }) => {
                 self.settle_partly(lease, retry, rejected).await
@@ -221,9 +224,12 @@ impl SinkSlot {
                 self.delivered();
                 self.tick_if_due().await
             }
-            Err(fault) => {
+            Err(unsettled) => {
                 self.parts.counters.event_write_fail.add(1);
-                self.fault(fault, true);
+                match unsettled {
+                    Unsettled::ByTheSink(fault) => self.fault(fault, true),
+                    Unsettled::ByTheChannel(fault) => self.fault(fault, false),
+                }
                 Attempt::Failed
             }
         }
