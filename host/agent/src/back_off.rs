@@ -14,6 +14,11 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// After this long without a fault the next fault counts as the first again.
 pub(crate) const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
+/// The time by the runtime's clock, which a test may own.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// The state of one component's retries.
 #[derive(Debug, Default)]
 pub(crate) struct BackOff {

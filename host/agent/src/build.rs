@@ -16,6 +16,7 @@ use flumen_core::{ComponentName, Fault, Side};
 use flumen_wasm::{Guest, GuestReport, Host, StateStore};
 
 use crate::component_files::{self, Examples};
+use crate::probation::Version;
 use crate::sink::MakeSink;
 use crate::source::{MakeSource, PolledDriver};
 use crate::state_folder::StateFolder;
@@ -131,16 +132,6 @@ impl Guests {
     }
 }
 
-/// The name of a guest that is a source. State and figures go by these names.
-pub(crate) fn guest_source(name: &ComponentName) -> ComponentName {
-    ComponentName::new(format!("sources.{name}"))
-}
-
-/// The name of a guest that is a sink.
-pub(crate) fn guest_sink(name: &ComponentName) -> ComponentName {
-    ComponentName::new(format!("sinks.{name}"))
-}
-
 /// Whether a component of the plan is a Wasm component.
 pub(crate) fn is_guest(component: &Component) -> bool {
     component.row.name == flumen_wasm::TYPE_NAME
@@ -160,12 +151,14 @@ pub(crate) async fn source_maker(
     name: &ComponentName,
     component: &Component,
     guests: &Arc<Guests>,
-) -> Result<MakeSource, Fault> {
+) -> Result<Version<MakeSource>, Fault> {
     let states = Arc::clone(guests.states());
     if is_guest(component) {
-        let name = guest_source(name);
-        let guest = guests.load(ComponentKind::Source, &name, component).await?;
-        return Ok(Arc::new(move || Ok(as_source(guest.source()?, &states))));
+        let guest = guests.load(ComponentKind::Source, name, component).await?;
+        let guest = Arc::new(guest);
+        let own = Arc::clone(&guest);
+        let make: MakeSource = Arc::new(move || Ok(as_source(own.source()?, &states)));
+        return Ok(Version::of_guest(make, &guest));
     }
     let component = component.clone();
     let make = move || {
@@ -173,7 +166,7 @@ pub(crate) async fn source_maker(
         Ok(as_source(source, &states))
     };
     make()?;
-    Ok(Arc::new(make))
+    Ok(Version::built_in(Arc::new(make)))
 }
 
 fn as_source(instance: SourceInstance, states: &Arc<StateFolder>) -> Box<dyn Source> {
@@ -190,36 +183,52 @@ pub(crate) async fn sink_maker(
     name: &ComponentName,
     component: &Component,
     guests: &Arc<Guests>,
-) -> Result<MakeSink, Fault> {
+) -> Result<Version<MakeSink>, Fault> {
     if is_guest(component) {
-        let name = guest_sink(name);
-        let guest = guests.load(ComponentKind::Sink, &name, component).await?;
-        return Ok(Arc::new(move || Ok(Box::new(guest.sink()?))));
+        let guest = guests.load(ComponentKind::Sink, name, component).await?;
+        let guest = Arc::new(guest);
+        let own = Arc::clone(&guest);
+        let make: MakeSink = Arc::new(move || Ok(Box::new(own.sink()?)));
+        return Ok(Version::of_guest(make, &guest));
     }
     let component = component.clone();
     let make = move || flumen_builtin::sinks::build(component.row, &component.settings);
     make()?;
-    Ok(Arc::new(make))
+    Ok(Version::built_in(Arc::new(make)))
 }
 
 /// An interceptor; a guest has passed its `init` once.
 pub(crate) async fn interceptor(
-    source: &ComponentName,
     name: &ComponentName,
     component: &Component,
     clock: &Arc<dyn Clock>,
     guests: &Arc<Guests>,
-) -> Result<Arc<dyn Interceptor>, Fault> {
+) -> Result<Version<Arc<dyn Interceptor>>, Fault> {
     if is_guest(component) {
-        // State and figures go by name, and two sources may each have an `i1`.
-        let name = ComponentName::new(format!("sources.{source}.interceptors.{name}"));
         let guest = guests
-            .load(ComponentKind::Interceptor, &name, component)
+            .load(ComponentKind::Interceptor, name, component)
             .await?;
         guest.trial().await?;
-        return Ok(Arc::new(guest.interceptor()?));
+        let interceptor: Arc<dyn Interceptor> = Arc::new(guest.interceptor()?);
+        return Ok(Version::of_guest(interceptor, &guest));
     }
-    flumen_builtin::interceptors::build(component.row, &component.settings, clock).map(Arc::from)
+    let built = flumen_builtin::interceptors::build(component.row, &component.settings, clock);
+    Ok(Version::built_in(Arc::from(built?)))
+}
+
+/// The name of a source as state, figures and dead letters know it.
+pub(crate) fn source_name(source: &ComponentName) -> ComponentName {
+    ComponentName::new(format!("sources.{source}"))
+}
+
+/// The same of an interceptor: two sources may each have an `i1`.
+pub(crate) fn interceptor_name(source: &ComponentName, own: &ComponentName) -> ComponentName {
+    ComponentName::new(format!("sources.{source}.interceptors.{own}"))
+}
+
+/// The same of a sink.
+pub(crate) fn sink_name(sink: &ComponentName) -> ComponentName {
+    ComponentName::new(format!("sinks.{sink}"))
 }
 
 pub(crate) fn selector(

@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use crate::build::Guests;
 use crate::component_files::{self, Examples};
 use crate::metrics::{ComponentMetrics, GuestFigures, Registry};
+use crate::poison::{PoisonCounts, PoisonFigures};
 use crate::running::{ReloadRefused, Running, StopReport, Strictness};
 use crate::state_folder::{CLOSE_DEADLINE_LEAST, StateFolder, StateWriting};
 
@@ -109,6 +110,7 @@ pub struct Handle {
     requests: mpsc::Sender<Request>,
     registry: Arc<Registry>,
     states: Arc<StateFolder>,
+    poison: Arc<PoisonFigures>,
     plan: Arc<ArcSwap<Plan>>,
     guests: Arc<Guests>,
     examples: Examples,
@@ -129,16 +131,21 @@ impl Handle {
             clock,
             Arc::clone(&states),
         );
-        let reported = Arc::clone(&guests);
+        let poison = Arc::new(PoisonFigures::default());
+        let (reported, counted) = (Arc::clone(&guests), Arc::clone(&poison));
         let registry = Arc::new(Registry::new(GuestFigures {
             reports: Box::new(move || reported.reports()),
-            // The agent does not look for poison events yet.
-            poison: Box::new(BTreeMap::new),
+            poison: Box::new(move || counted.counts()),
         }));
         let plan = guests.identified(plan).await;
         let agent = plan.agent.clone();
-        let (clock, own) = (options.clock, Arc::clone(&guests));
-        let mut running = Running::new(agent, clock, own, Arc::clone(&registry));
+        let mut running = Running::new(
+            agent,
+            options.clock,
+            Arc::clone(&guests),
+            Arc::clone(&registry),
+            Arc::clone(&poison),
+        );
         if let Err(refused) = running.apply(plan, Strictness::Start).await {
             // The next one who wants the folder gets it.
             states.close(CLOSE_DEADLINE_LEAST).await;
@@ -151,6 +158,7 @@ impl Handle {
             requests,
             registry,
             states,
+            poison,
             plan: shared,
             guests,
             examples: options.examples,
@@ -231,6 +239,12 @@ impl Handle {
     /// How writing to the state folder goes.
     pub fn state_writing(&self) -> StateWriting {
         self.states.writing()
+    }
+
+    /// How often components that handle events failed on one for good, and were taken back to their
+    /// version before, by qualified name: `sinks.k1`, `sources.r1.interceptors.i1`, `sources.r1`.
+    pub fn poison_counts(&self) -> BTreeMap<ComponentName, PoisonCounts> {
+        self.poison.counts()
     }
 
     /// Where clients reach each source that has an address now.

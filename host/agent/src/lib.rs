@@ -5,6 +5,8 @@
 //! * `component_files`: the files of guests, told apart by their digests.
 //! * `processor`: the way from a source into its channels, swapped between two batches.
 //! * `source`, `sink`: the tasks that run sources and sink groups, with back-off and states.
+//! * `poison`: events that a component can never handle, found and disposed of.
+//! * `probation`: new versions of components, taken back when they fail on their first batches.
 //! * `state_folder`: what guests and sources keep over a restart.
 //! * `running`: what runs now; a reload is prepare, then apply; a stop is a drain.
 //! * [`load`] and [`watch`]: configuration files read, and watched for changes.
@@ -16,6 +18,8 @@ mod component_files;
 mod handle;
 pub mod load;
 mod metrics;
+mod poison;
+mod probation;
 mod processor;
 pub mod reference;
 mod running;
@@ -32,6 +36,7 @@ pub use build::catalogue;
 pub use component_files::{EXAMPLE_SCHEME, Examples};
 pub use handle::{AgentOptions, DEFAULT_DRAIN_DEADLINE, Handle, RequestError};
 pub use metrics::{ComponentMetrics, GuestMetrics, MetricKind, MetricValue};
+pub use poison::PoisonCounts;
 pub use running::{ReloadRefused, StopReport};
 pub use state::ComponentState;
 pub use state_folder::StateWriting;

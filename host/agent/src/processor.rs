@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use flumen_core::channel::{Channel, PutPart, SourceState, put_all};
-use flumen_core::interceptor::{Interceptor, PendingState};
+use flumen_core::interceptor::PendingState;
 use flumen_core::selector::{ChannelSelector, Route};
 use flumen_core::source::{ChannelProcessor, ProcessError, ProcessFailure};
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
@@ -16,12 +16,13 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use crate::metrics::FlowCounters;
+use crate::poison::{Refused, Stage};
 use crate::state_folder::StateFolder;
 
 /// Interceptors, selector and channels of one source, as one value that is swapped as a whole: a
 /// batch sees all of the old one or all of the new one.
 pub(crate) struct Pipeline {
-    interceptors: Vec<(ComponentName, Arc<dyn Interceptor>)>,
+    stages: Vec<Arc<Stage>>,
     selector: Box<dyn ChannelSelector>,
     channels: Vec<Arc<dyn Channel>>,
     // Closed when the last batch that used this pipeline is through.
@@ -33,13 +34,13 @@ pub(crate) type Through = oneshot::Receiver<()>;
 
 impl Pipeline {
     pub(crate) fn new(
-        interceptors: Vec<(ComponentName, Arc<dyn Interceptor>)>,
+        stages: Vec<Arc<Stage>>,
         selector: Box<dyn ChannelSelector>,
         channels: Vec<Arc<dyn Channel>>,
     ) -> (Arc<Self>, Through) {
         let (sender, through) = oneshot::channel();
         let pipeline = Arc::new(Self {
-            interceptors,
+            stages,
             selector,
             channels,
             _through: sender,
@@ -53,36 +54,45 @@ impl Pipeline {
         least.unwrap_or(usize::MAX).max(1)
     }
 
-    /// One transaction: nothing of the batch is put, or all of it.
+    /// One transaction: nothing of the batch is put, or all of it, dead letters included.
     async fn put(
         &self,
         batch: EventBatch,
         state: Option<&SourceState>,
         counters: &FlowCounters,
+        stopping: &AtomicBool,
         states: &StateFolder,
-    ) -> Result<(), ProcessFailure> {
+    ) -> Result<(), NotPut> {
         let mut batch = batch;
+        let mut found = Vec::new();
         let mut pending = Pending::default();
-        for (name, interceptor) in &self.interceptors {
+        for stage in &self.stages {
             if batch.is_empty() {
                 break;
             }
-            let result = interceptor.intercept(batch).await;
-            let answer = result.map_err(|fault| component_failure(name, fault))?;
-            pending.add(name, answer.pending);
-            batch = answer.events;
+            let sifted = stage.handle(batch, stopping).await;
+            let sifted = sifted.map_err(|refused| refusal(stage, refused))?;
+            pending.add(stage.name(), sifted.pending);
+            batch = sifted.events;
+            found.extend(sifted.found.map(|found| (stage, found)));
         }
-        if batch.is_empty() {
-            pending.commit(state, states);
-            return Ok(());
+        let routes = match batch.is_empty() {
+            true => Vec::new(),
+            false => self
+                .selector
+                .select(&batch)
+                .map_err(|fault| component_failure(&ComponentName::from("selector"), fault))?,
+        };
+        let mut parts = self.required_parts(&routes, counters);
+        for (stage, found) in &found {
+            let letters = stage.parts(found);
+            parts.extend(letters.map_err(|fault| component_failure(stage.name(), fault))?);
         }
-        let routes = self
-            .selector
-            .select(&batch)
-            .map_err(|fault| component_failure(&ComponentName::from("selector"), fault))?;
-        let parts = self.required_parts(&routes, counters);
         put_all(&parts, state).await.map_err(ProcessFailure::Put)?;
         pending.commit(state, states);
+        for (stage, found) in &found {
+            stage.committed(found);
+        }
         for route in &routes {
             for index in &route.optional {
                 self.put_optional(*index, &route.events, counters).await;
@@ -160,6 +170,27 @@ impl Pending {
     }
 }
 
+/// Why nothing of a batch was put.
+enum NotPut {
+    Failed(ProcessFailure),
+    /// Smaller transactions may succeed; the failure holds when there are none.
+    Smaller(ProcessFailure),
+}
+
+impl From<ProcessFailure> for NotPut {
+    fn from(failure: ProcessFailure) -> Self {
+        NotPut::Failed(failure)
+    }
+}
+
+fn refusal(stage: &Stage, refused: Refused) -> NotPut {
+    match refused {
+        Refused::Fault(fault) => NotPut::Failed(component_failure(stage.name(), fault)),
+        Refused::Smaller(fault) => NotPut::Smaller(component_failure(stage.name(), fault)),
+        Refused::Stopping => NotPut::Failed(ProcessFailure::Stopping),
+    }
+}
+
 fn component_failure(name: &ComponentName, fault: Fault) -> ProcessFailure {
     ProcessFailure::Component {
         component: name.clone(),
@@ -225,6 +256,7 @@ impl Processor {
         let mut accepted = 0;
         // A batch without events may still move the source's position.
         let mut is_due = state.is_some();
+        let mut events_max = usize::MAX;
         while is_due || accepted < batch.len() {
             if self.stopping.load(Ordering::Relaxed) {
                 let cause = ProcessFailure::Stopping;
@@ -232,16 +264,30 @@ impl Processor {
             }
             let pipeline = self.pipeline.load_full();
             let end = accepted
-                .saturating_add(pipeline.transaction_events())
+                .saturating_add(pipeline.transaction_events().min(events_max))
                 .min(batch.len());
             let piece = batch.slice(accepted..end);
             let piece_state = state.as_ref().filter(|_| end == batch.len());
-            let put = pipeline.put(piece, piece_state, &self.counters, &self.states);
-            if let Err(cause) = put.await {
-                return Err(ProcessError { accepted, cause });
+            let put = pipeline.put(
+                piece,
+                piece_state,
+                &self.counters,
+                &self.stopping,
+                &self.states,
+            );
+            match put.await {
+                Ok(()) => {
+                    is_due &= end < batch.len();
+                    accepted = end;
+                    events_max = events_max.saturating_mul(2);
+                }
+                Err(NotPut::Smaller(_)) if end - accepted > 1 => {
+                    events_max = (end - accepted) / 2;
+                }
+                Err(NotPut::Failed(cause) | NotPut::Smaller(cause)) => {
+                    return Err(ProcessError { accepted, cause });
+                }
             }
-            is_due &= end < batch.len();
-            accepted = end;
         }
         Ok(())
     }

@@ -313,6 +313,7 @@ fn value_words(option: &OptionRow) -> String {
         ValueKind::Choice(choices) => format!("one of {}", choices.join(", ")),
         ValueKind::List => "list of words".to_owned(),
         ValueKind::Component(kind) => format!("{} type", kind.word()),
+        ValueKind::Channel => "channel".to_owned(),
     };
     if let Some(unit) = option.unit {
         words.push_str(&format!(" ({})", unit.word()));

@@ -1,4 +1,4 @@
-//! What the tests of this room share: a real memory channel.
+//! What the tests of this room share: a real memory channel, and components of one version.
 
 use std::sync::Arc;
 
@@ -6,6 +6,8 @@ use flumen_core::ComponentName;
 use flumen_core::channel::Channel;
 use flumen_core::clock::{Clock, SystemClock};
 use flumen_core::settings::{Settings, Value};
+
+use crate::probation::{Version, Versions};
 
 /// A memory channel that never waits, with this capacity and at most 100 events a transaction.
 pub(crate) fn memory_channel(capacity: i64) -> Arc<dyn Channel> {
@@ -18,4 +20,10 @@ pub(crate) fn memory_channel(capacity: i64) -> Arc<dyn Channel> {
     let row = flumen_channel::rows().next().expect("the memory channel");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     flumen_channel::build(row, &ComponentName::from("c1"), &settings, clock).expect("a channel")
+}
+
+/// A component with one version, which is proven.
+pub(crate) fn proven<T: Send + Sync + 'static>(made: T) -> Arc<Versions<T>> {
+    let version = Version::built_in(made);
+    Versions::first(ComponentName::from("tested"), version, Arc::default())
 }

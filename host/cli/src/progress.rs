@@ -118,7 +118,11 @@ fn value_of(component: &ComponentMetrics, attribute: &str) -> Option<MetricValue
 fn is_unwell(component: &ComponentMetrics) -> bool {
     matches!(
         component.state,
-        Some(ComponentState::Retrying { .. } | ComponentState::Failed { .. })
+        Some(
+            ComponentState::Retrying { .. }
+                | ComponentState::Failed { .. }
+                | ComponentState::RolledBack { .. }
+        )
     )
 }
 

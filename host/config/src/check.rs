@@ -164,6 +164,8 @@ pub(crate) struct Checker<'d> {
     document: &'d Document,
     catalogue: &'d Catalogue,
     agent: &'d AgentName,
+    /// The channels that the agent lists.
+    channels: Vec<String>,
     pub(crate) problems: Vec<Problem>,
     /// The kinds of the values of the keys that a row or the grammar knows.
     pub(crate) known: HashMap<&'d str, ValueKind>,
@@ -183,6 +185,7 @@ impl<'d> Checker<'d> {
             document,
             catalogue,
             agent,
+            channels: Vec::new(),
             problems: Vec::new(),
             known: HashMap::new(),
             shortened: HashMap::new(),

@@ -415,6 +415,11 @@ pub async fn put_all(parts: &[PutPart], state: Option<&SourceState>) -> Result<(
     Ok(())
 }
 
+/// How often a put starts its reservations anew after it has waited in line. Each time another
+/// channel may be the full one; but several parts for one channel that has room for each of them
+/// and not for all would go round for ever.
+const RESERVE_ROUNDS_MAX: u32 = 64;
+
 async fn reserve_all(parts: &[PutPart]) -> Result<Vec<Box<dyn Permit>>, ReserveError> {
     let keep_alive = parts
         .iter()
@@ -422,6 +427,7 @@ async fn reserve_all(parts: &[PutPart]) -> Result<Vec<Box<dyn Permit>>, ReserveE
         .max();
     let keep_alive = keep_alive.unwrap_or_default();
     let mut started = None;
+    let mut rounds = 0;
     // The part whose room was waited for is reserved first in the next round.
     let mut waited_for: Option<(usize, Box<dyn Permit>)> = None;
     loop {
@@ -449,6 +455,13 @@ async fn reserve_all(parts: &[PutPart]) -> Result<Vec<Box<dyn Permit>>, ReserveE
         drop(permits);
         drop(granted);
         let since = *started.get_or_insert_with(Instant::now);
+        rounds += 1;
+        if rounds > RESERVE_ROUNDS_MAX {
+            return Err(ReserveError::Full {
+                channel: part.channel.name().clone(),
+                waited: since.elapsed(),
+            });
+        }
         let left = keep_alive.saturating_sub(since.elapsed());
         let permit = part.channel.reserve(&part.events, left).await?;
         waited_for = Some((index, permit));

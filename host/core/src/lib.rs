@@ -4,6 +4,7 @@
 //! * [`channel`], [`source`], [`sink`], [`interceptor`], [`selector`], [`sink_processor`]: the
 //!   contracts, each with its whole prose on the trait.
 //! * [`option`] and [`settings`]: an option is one row; a checked configuration is typed values.
+//! * [`poison`]: what becomes of events that a component never can handle.
 //! * [`fault`]: an error knows whose side failed and whether trying again helps.
 //! * [`metric`]: the counters of Flume, under Flume's names, counted per batch.
 //! * `conformance` (feature `conformance`): one suite per contract, which every implementation
@@ -24,6 +25,7 @@ pub mod limits;
 pub mod metric;
 pub mod name;
 pub mod option;
+pub mod poison;
 pub mod selector;
 pub mod settings;
 pub mod sink;

@@ -102,6 +102,8 @@ pub enum ValueKind {
     /// The name of a component of this kind; that component's options stand below this option's
     /// name (`sink.serializer = text`, `sink.serializer.appendNewline = false`).
     Component(ComponentKind),
+    /// The name of a channel of the same agent, which the component puts into.
+    Channel,
 }
 
 /// The unit of a number, always shown with it.

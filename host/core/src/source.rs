@@ -23,7 +23,7 @@ use crate::name::ComponentName;
 pub struct ProcessError {
     /// Events of the batch, counted from its start, that *are* accepted: committed or dropped by an
     /// interceptor. The caller tries again with the rest, or tells its client. Greater than 0 only
-    /// when the batch was larger than one transaction.
+    /// when the batch was put in more than one transaction.
     pub accepted: usize,
     /// What failed with the event after those.
     pub cause: ProcessFailure,
@@ -85,8 +85,8 @@ pub trait ChannelProcessor: Send + Sync {
     /// the selector requires for it, or was dropped by an interceptor. Waits for room at most the
     /// channels' `keep-alive`.
     ///
-    /// A batch larger than the channels' transaction capacity is put in several transactions, in
-    /// order; `state` goes with the last one.
+    /// A batch larger than the channels' transaction capacity, or with many events on which an
+    /// interceptor fails, is put in several transactions, in order; `state` goes with the last one.
     ///
     /// Several calls may be under way at once; events of calls that follow one another stay in
     /// order.

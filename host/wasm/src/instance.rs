@@ -18,8 +18,8 @@ use crate::bindings::{interceptor, sink, source};
 use crate::columns::GuestBatch;
 use crate::figures::GuestInfo;
 use crate::limits::{
-    INFO_BYTES_MAX, MESSAGE_BYTES_MAX, REMAKE_WAIT_FIRST, REMAKE_WAIT_MAX, SHUTDOWN_WALL,
-    WORN_CALLS_MIN, WORN_MEMORY_PERCENT,
+    INFO_BYTES_MAX, MESSAGE_BYTES_MAX, REMAKE_WAIT_FIRST, REMAKE_WAIT_MAX, REMAKES_AT_ONCE_MAX,
+    SHUTDOWN_WALL, WORN_CALLS_MIN, WORN_MEMORY_PERCENT,
 };
 use crate::store::{GuestParts, GuestState};
 use crate::text::one_line;
@@ -322,7 +322,7 @@ fn ended(
     .into_fault()
 }
 
-/// When a new instance may be made after others broke: the first at once, then ever later.
+/// When a new instance may be made after others broke: the first ones at once, then ever later.
 #[derive(Debug, Default)]
 pub(crate) struct RemakeWait {
     failures: u32,
@@ -331,7 +331,7 @@ pub(crate) struct RemakeWait {
 
 impl RemakeWait {
     pub(crate) fn failed(&mut self, now: Instant) {
-        let doublings = self.failures.checked_sub(1);
+        let doublings = self.failures.checked_sub(REMAKES_AT_ONCE_MAX);
         let wait = doublings.map_or(Duration::ZERO, |doublings| {
             REMAKE_WAIT_FIRST
                 .saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX))
@@ -357,17 +357,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_new_instance_is_made_at_once_and_the_wait_is_bounded() {
+    fn the_first_new_instances_are_made_at_once_and_the_wait_is_bounded() {
         let now = Instant::now();
         let mut wait = RemakeWait::default();
         let mut waits = Vec::new();
-        for _ in 0..40 {
+        let at_once = usize::try_from(REMAKES_AT_ONCE_MAX).unwrap();
+        for _ in 0..at_once + 40 {
             wait.failed(now);
             waits.push(wait.left(now));
         }
-        assert_eq!(waits[0], Duration::ZERO);
-        assert_eq!(waits[1], REMAKE_WAIT_FIRST);
-        assert_eq!(waits[2], 2 * REMAKE_WAIT_FIRST);
+        assert!(waits[..at_once].iter().all(Duration::is_zero));
+        assert_eq!(waits[at_once], REMAKE_WAIT_FIRST);
+        assert_eq!(waits[at_once + 1], 2 * REMAKE_WAIT_FIRST);
         assert!(waits.iter().all(|wait| *wait <= REMAKE_WAIT_MAX));
         assert_eq!(waits.last(), Some(&REMAKE_WAIT_MAX));
         wait.succeeded();

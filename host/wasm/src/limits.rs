@@ -56,8 +56,11 @@ pub const SHUTDOWN_WALL: Duration = Duration::from_secs(2);
 /// The longest wait before an instance is made anew after failures in a row.
 pub const REMAKE_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// The wait before the second new instance in a row; it doubles with each further one. The first is
-/// made at once, because a new instance costs some 30 microseconds.
+/// New instances in a row that are made without a wait, because one costs some 30 microseconds and
+/// the search for the event on which a guest fails needs many: as many as one search has tries.
+pub const REMAKES_AT_ONCE_MAX: u32 = 64;
+
+/// The wait before the new instance after those; it doubles with each further one.
 pub const REMAKE_WAIT_FIRST: Duration = Duration::from_millis(50);
 
 /// How much of its memory limit an instance may hold, in percent, before it is replaced between two

@@ -3,6 +3,7 @@
 use flumen_core::option::{
     ComponentKind, ComponentRow, DefaultValue, OptionRow, Support, Unit, ValueKind,
 };
+use flumen_core::poison::{DEAD_LETTER_CHANNEL_ROW, ON_POISON_ROW};
 
 /// The type name in both dialects.
 pub const TYPE_NAME: &str = "wasm";
@@ -150,6 +151,8 @@ static INTERCEPTOR: ComponentRow = ComponentRow {
         ANSWER_ROW,
         LOG_ROW,
         STATE_ROW,
+        DEAD_LETTER_CHANNEL_ROW,
+        ON_POISON_ROW,
     ],
 };
 
@@ -178,6 +181,8 @@ static SINK: ComponentRow = ComponentRow {
         ANSWER_ROW,
         LOG_ROW,
         STATE_ROW,
+        DEAD_LETTER_CHANNEL_ROW,
+        ON_POISON_ROW,
     ],
 };
 

@@ -18,6 +18,7 @@ mod flow;
 mod guests;
 mod hostile;
 mod metrics;
+mod poison;
 mod reload;
 mod reload_under_load;
 mod sources;

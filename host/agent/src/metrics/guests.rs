@@ -7,6 +7,7 @@ use flumen_core::ComponentName;
 use flumen_wasm::GuestReport;
 
 use super::{ComponentMetrics, MetricKind, MetricValue};
+use crate::poison::PoisonCounts;
 use crate::state::ComponentState;
 
 /// What only guests have.
@@ -25,19 +26,6 @@ pub struct GuestMetrics {
     pub counters: Vec<(String, u64)>,
     /// The gauges that it registered. Any float: also infinite, also not a number.
     pub gauges: Vec<(String, f64)>,
-}
-
-/// What became of the events that a component could not handle, and of its new versions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PoisonCounts {
-    /// Events that were found to be poison.
-    pub(crate) poison: u64,
-    /// Events that were put into the dead-letter channel.
-    pub(crate) dead_lettered: u64,
-    /// Events that the policy dropped.
-    pub(crate) dropped: u64,
-    /// Versions that failed on their first batches and were taken back.
-    pub(crate) rolled_back: u64,
 }
 
 /// Where the figures of guests come from. Both are asked for each picture, and by nobody else.

@@ -1,7 +1,7 @@
 use flumen_wasm::{Digest, GuestInfo, GuestReport};
 
-use super::guests::PoisonCounts;
 use super::*;
+use crate::poison::PoisonCounts;
 
 fn report(name: &str, code: &[u8], calls: u64) -> GuestReport {
     GuestReport {

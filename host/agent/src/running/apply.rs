@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flumen_config::plan::{Component, Plan};
+use flumen_config::plan::{Component, Plan, SourcePlan};
 use flumen_core::channel::Channel;
 use flumen_core::source::StopReason;
 use flumen_core::{ComponentName, Fault, Side};
@@ -67,7 +67,7 @@ impl Running {
         let mut pool = std::mem::take(&mut prepared.slots);
         for name in pool.keys() {
             self.hurry(
-                &build::guest_sink(name),
+                &build::sink_name(name),
                 plan.sinks.get(name).map(|own| &own.component),
             );
         }
@@ -97,6 +97,7 @@ impl Running {
             self.background.spawn(slot.stop());
         }
         while self.background.try_join_next().is_some() {}
+        self.poison.keep(|component| is_in(&plan, component));
         self.plan = plan;
         Ok(())
     }
@@ -151,6 +152,7 @@ impl Running {
             self.registry.add_channel(&channel);
             self.channels.insert(name, channel);
         }
+        self.directory.set(&self.channels);
         leaving
     }
 
@@ -304,7 +306,7 @@ impl Running {
                     .add_source(&name, &figures.counters, &figures.flow, &figures.state);
                 let parts = SourceParts {
                     name: name.clone(),
-                    make: source.make,
+                    versions: Arc::clone(&source.versions),
                     processor: Arc::clone(&processor),
                     counters: Arc::clone(&figures.counters),
                     state: Arc::clone(&figures.state),
@@ -314,6 +316,7 @@ impl Running {
                     task: SourceTask::spawn(parts, source.instance),
                     processor,
                     interceptors: pipeline.interceptors,
+                    versions: source.versions,
                     counters: figures.counters,
                     state: figures.state,
                 };
@@ -327,7 +330,7 @@ impl Running {
         let Some(running) = self.sources.remove(name) else {
             return;
         };
-        self.hurry(&build::guest_source(name), None);
+        self.hurry(&build::source_name(name), None);
         if !running
             .task
             .end(StopReason::Drain, SOURCE_END_DEADLINE)
@@ -357,13 +360,13 @@ impl Running {
             false => StopReason::Drain,
         };
         let successor = plan.sources.get(name).map(|source| &source.component);
-        self.hurry(&build::guest_source(name), successor);
+        self.hurry(&build::source_name(name), successor);
         if !old.task.end(reason, SOURCE_END_DEADLINE).await {
             warn!(source = %name, "source did not hand over in time and was cut off");
         }
         let parts = SourceParts {
             name: name.clone(),
-            make: new.make,
+            versions: Arc::clone(&new.versions),
             processor: Arc::clone(&old.processor),
             counters: Arc::clone(&old.counters),
             state: Arc::clone(&old.state),
@@ -371,6 +374,7 @@ impl Running {
         };
         let running = RunningSource {
             task: SourceTask::spawn(parts, new.instance),
+            versions: new.versions,
             ..old
         };
         self.sources.insert(name.clone(), running);
@@ -427,6 +431,17 @@ impl Running {
             }
         });
     }
+}
+
+/// Whether a plan has the component of this qualified name.
+fn is_in(plan: &Plan, component: &ComponentName) -> bool {
+    let is = |name: ComponentName| name == *component;
+    let source = |(name, source): (&ComponentName, &SourcePlan)| {
+        let mut chain = source.interceptors.iter();
+        is(build::source_name(name))
+            || chain.any(|own| is(build::interceptor_name(name, &own.name)))
+    };
+    plan.sources.iter().any(source) || plan.sinks.keys().any(|name| is(build::sink_name(name)))
 }
 
 /// Which sink groups a reload ends and starts.

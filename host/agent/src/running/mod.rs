@@ -14,16 +14,17 @@ use std::sync::Arc;
 use flumen_config::plan::{InterceptorPlan, Plan};
 use flumen_core::channel::Channel;
 use flumen_core::clock::Clock;
-use flumen_core::interceptor::Interceptor;
 use flumen_core::metric::{SinkCounters, SourceCounters};
 use flumen_core::{AgentName, ComponentName};
 use tokio::task::JoinSet;
 
 use crate::build::Guests;
 use crate::metrics::{FlowCounters, Registry};
+use crate::poison::{ChannelDirectory, PoisonFigures, PoisonHandler, Policy, Stage};
+use crate::probation::Versions;
 use crate::processor::Processor;
 use crate::sink::{GroupTask, MakeSink};
-use crate::source::SourceTask;
+use crate::source::{MakeSource, SourceTask};
 use crate::state::StateCell;
 
 pub use drain::StopReport;
@@ -43,20 +44,22 @@ pub(crate) enum Strictness {
 #[derive(Clone)]
 struct RunningInterceptor {
     plan: InterceptorPlan,
-    instance: Arc<dyn Interceptor>,
+    stage: Arc<Stage>,
 }
 
 struct RunningSource {
     task: SourceTask,
     processor: Arc<Processor>,
     interceptors: Vec<RunningInterceptor>,
+    versions: Arc<Versions<MakeSource>>,
     counters: Arc<SourceCounters>,
     state: Arc<StateCell>,
 }
 
 #[derive(Clone)]
 struct RunningSink {
-    make: MakeSink,
+    versions: Arc<Versions<MakeSink>>,
+    poison: Option<Policy>,
     counters: Arc<SinkCounters>,
     state: Arc<StateCell>,
 }
@@ -71,8 +74,11 @@ pub(crate) struct Running {
     clock: Arc<dyn Clock>,
     guests: Arc<Guests>,
     registry: Arc<Registry>,
+    poison: Arc<PoisonFigures>,
     plan: Plan,
     channels: BTreeMap<ComponentName, Arc<dyn Channel>>,
+    // The same channels, for dead letters.
+    directory: Arc<ChannelDirectory>,
     sources: BTreeMap<ComponentName, RunningSource>,
     sinks: BTreeMap<ComponentName, RunningSink>,
     groups: BTreeMap<GroupKey, GroupTask>,
@@ -88,11 +94,14 @@ impl Running {
         clock: Arc<dyn Clock>,
         guests: Arc<Guests>,
         registry: Arc<Registry>,
+        poison: Arc<PoisonFigures>,
     ) -> Self {
         Self {
             clock,
             guests,
             registry,
+            poison,
+            directory: Arc::default(),
             plan: Plan {
                 agent,
                 sources: BTreeMap::new(),
@@ -107,6 +116,17 @@ impl Running {
             retiring: Vec::new(),
             background: JoinSet::new(),
         }
+    }
+
+    /// What follows a component's policy for poison events.
+    fn poison_handler(&self, component: &ComponentName, policy: Policy) -> PoisonHandler {
+        PoisonHandler::new(
+            component.clone(),
+            policy,
+            Arc::clone(&self.directory),
+            self.poison.of(component),
+            Arc::clone(&self.clock),
+        )
     }
 
     /// The plan that runs.

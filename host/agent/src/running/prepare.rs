@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use flumen_config::plan::{Plan, SourcePlan};
+use flumen_config::plan::{InterceptorPlan, Plan, SourcePlan};
 use flumen_core::channel::Channel;
 use flumen_core::metric::SinkCounters;
 use flumen_core::settings::Settings;
@@ -15,10 +15,12 @@ use flumen_core::{ComponentName, Fault};
 use super::groups::groups_of;
 use super::{Running, RunningInterceptor, RunningSink, Strictness};
 use crate::build;
+use crate::poison::{Policy, Stage};
+use crate::probation::{Version, Versions};
 use crate::processor::{Pipeline, Through};
 use crate::sink::{SinkSlot, SlotParts};
 use crate::source::MakeSource;
-use crate::state::StateCell;
+use crate::state::{ComponentState, StateCell};
 
 /// Why a plan was not applied. Everything runs on as before.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ impl std::error::Error for ReloadRefused {}
 
 /// A source that is new or whose settings changed.
 pub(super) struct PreparedSource {
-    pub(super) make: MakeSource,
+    pub(super) versions: Arc<Versions<MakeSource>>,
     /// Ready to run; `None` at a start, where the task prepares it.
     pub(super) instance: Option<Box<dyn Source>>,
 }
@@ -158,20 +160,15 @@ impl Running {
         let running = self.sources.get(name);
         let mut interceptors = Vec::with_capacity(source.interceptors.len());
         for plan in &source.interceptors {
-            let kept = running.and_then(|running| {
-                let mut own = running.interceptors.iter();
-                own.find(|own| own.plan == *plan).cloned()
-            });
-            let instance = match kept {
-                Some(kept) => kept.instance,
-                None => {
-                    let (own, component) = (&plan.name, &plan.component);
-                    build::interceptor(name, own, component, &self.clock, &self.guests).await?
-                }
+            let own = running.map_or(&[][..], |running| &running.interceptors);
+            let old = own.iter().find(|own| own.plan.name == plan.name);
+            let stage = match old.filter(|old| old.plan == *plan) {
+                Some(kept) => Arc::clone(&kept.stage),
+                None => self.stage(name, plan, old).await?,
             };
             interceptors.push(RunningInterceptor {
                 plan: plan.clone(),
-                instance,
+                stage,
             });
         }
         let selector = build::selector(&source.selector, &source.channels)?;
@@ -183,14 +180,41 @@ impl Running {
                 new.or_else(|| self.channels.get(channel)).cloned()
             })
             .collect();
-        let chain = interceptors
-            .iter()
-            .map(|own| (own.plan.name.clone(), Arc::clone(&own.instance)))
-            .collect();
+        let chain = interceptors.iter().map(|own| Arc::clone(&own.stage));
+        let chain = chain.collect();
         Ok(PreparedPipeline {
             pipeline: Pipeline::new(chain, selector, channels),
             interceptors,
         })
+    }
+
+    /// A new interceptor at its place in the chain; one that follows another is on probation.
+    async fn stage(
+        &self,
+        source: &ComponentName,
+        plan: &InterceptorPlan,
+        old: Option<&RunningInterceptor>,
+    ) -> Result<Arc<Stage>, Fault> {
+        let name = build::interceptor_name(source, &plan.name);
+        let policy = Policy::of(&plan.component)?;
+        let version = build::interceptor(&name, &plan.component, &self.clock, &self.guests).await?;
+        let old = old.map(|old| old.stage.versions().proven());
+        let versions = self.versions(&name, version, old);
+        let handler = policy.map(|policy| self.poison_handler(&name, policy));
+        Ok(Stage::new(plan.name.clone(), versions, handler))
+    }
+
+    fn versions<T: Send + Sync + 'static>(
+        &self,
+        component: &ComponentName,
+        version: Version<T>,
+        old: Option<Arc<Version<T>>>,
+    ) -> Arc<Versions<T>> {
+        let counters = self.poison.of(component);
+        match old {
+            Some(old) => Versions::after(old, component.clone(), version, counters),
+            None => Versions::first(component.clone(), version, counters),
+        }
     }
 
     /// Makes every processor once: wrong settings of one show here.
@@ -207,12 +231,17 @@ impl Running {
             if old.is_some_and(|old| old.component == sink.component) {
                 continue;
             }
-            let make = build::sink_maker(name, &sink.component, &self.guests).await;
-            let Some(make) = prepared.keep(format!("sink {name}"), make) else {
+            let qualified = build::sink_name(name);
+            let made = build::sink_maker(&qualified, &sink.component, &self.guests).await;
+            let made = made.and_then(|made| Ok((made, Policy::of(&sink.component)?)));
+            let Some((version, policy)) = prepared.keep(format!("sink {name}"), made) else {
                 continue;
             };
+            let old = self.sinks.get(name).filter(|old| runs(&old.state));
+            let old = old.map(|old| old.versions.proven());
             let running = RunningSink {
-                make,
+                versions: self.versions(&qualified, version, old),
+                poison: policy,
                 counters: Arc::new(SinkCounters::default()),
                 state: Arc::new(StateCell::new()),
             };
@@ -241,7 +270,11 @@ impl Running {
         SinkSlot::new(SlotParts {
             name: name.clone(),
             channel: Arc::clone(channel),
-            make: Arc::clone(&sink.make),
+            versions: Arc::clone(&sink.versions),
+            poison: sink
+                .poison
+                .clone()
+                .map(|policy| self.poison_handler(&build::sink_name(name), policy)),
             counters: Arc::clone(&sink.counters),
             state: Arc::clone(&sink.state),
             clock: Arc::clone(&self.clock),
@@ -254,10 +287,14 @@ impl Running {
             if old.is_some_and(|old| old.component == source.component) {
                 continue;
             }
-            let make = build::source_maker(name, &source.component, &self.guests).await;
-            let Some(make) = prepared.keep(format!("source {name}"), make) else {
+            let qualified = build::source_name(name);
+            let version = build::source_maker(&qualified, &source.component, &self.guests).await;
+            let Some(version) = prepared.keep(format!("source {name}"), version) else {
                 continue;
             };
+            let running = self.sources.get(name).filter(|old| runs(&old.state));
+            let proven = running.map(|old| old.versions.proven());
+            let versions = self.versions(&qualified, version, proven);
             let same_type =
                 old.is_some_and(|old| std::ptr::eq(old.component.row, source.component.row));
             let handover = match self.sources.get(name) {
@@ -267,17 +304,24 @@ impl Running {
             let instance = match strictness {
                 Strictness::Start => None,
                 Strictness::Reload => {
-                    let instance = ready_source(&make, handover).await;
+                    let make = &versions.current().made;
+                    let instance = ready_source(make, handover).await;
                     let Some(instance) = prepared.keep(format!("source {name}"), instance) else {
                         continue;
                     };
                     Some(instance)
                 }
             };
-            let source = PreparedSource { make, instance };
+            let source = PreparedSource { versions, instance };
             prepared.sources.insert(name.clone(), source);
         }
     }
+}
+
+/// Whether there is something to go back to: a component that a configuration fault has ended is
+/// none.
+fn runs(state: &StateCell) -> bool {
+    !matches!(state.get(), ComponentState::Failed { .. })
 }
 
 async fn ready_source(

@@ -4,7 +4,7 @@
 //! did not change into the group's next task.
 
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flumen_core::sink_processor::{Attempt, SinkProcessor};
 use flumen_core::source::{StopReason, StopSignal};
@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 
 use super::slot::SinkSlot;
+use crate::back_off::now;
 use crate::stop::{self, Stop, Stopper};
 
 /// How long an only sink waits for events before it is told the time.
@@ -68,14 +69,13 @@ impl Group {
         while self.stop.reason().is_none() {
             // A channel that always has events would keep the other tasks from this thread.
             tokio::task::coop::consume_budget().await;
-            let now = Instant::now();
-            let order = self.processor.order(now);
+            let order = self.processor.order(now());
             let mut outcome = None;
             for index in order {
                 let Some(attempt) = self.attempt(index).await else {
                     continue;
                 };
-                self.processor.report(index, attempt, Instant::now());
+                self.processor.report(index, attempt, now());
                 outcome = Some(attempt);
                 if attempt == Attempt::Delivered {
                     break;
@@ -95,7 +95,7 @@ impl Group {
             _ => SHARED_IDLE_WAIT,
         };
         let slot = self.slots.get_mut(index)?;
-        if slot.has_failed() || slot.retry_at().is_some_and(|at| at > Instant::now()) {
+        if slot.has_failed() || slot.retry_at().is_some_and(|at| at > now()) {
             return None;
         }
         // A panic of one sink is a fault of that sink, not the end of its group.
@@ -115,14 +115,14 @@ impl Group {
             .slots
             .iter()
             .filter(|slot| !slot.has_failed())
-            .map(|slot| slot.retry_at().unwrap_or_else(Instant::now))
+            .map(|slot| slot.retry_at().unwrap_or_else(now))
             .min();
         let stopped = self.stop.stopped();
         match until {
             Some(at) => {
                 // At least one turn of the scheduler, so that a policy that names nobody does not
                 // spin.
-                let at = at.max(Instant::now() + Duration::from_millis(1));
+                let at = at.max(now() + Duration::from_millis(1));
                 let _ = tokio::time::timeout_at(at.into(), stopped).await;
             }
             None => {

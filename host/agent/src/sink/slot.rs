@@ -1,18 +1,23 @@
 //! One sink with its channel, and one attempt to deliver to it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flumen_core::channel::{Channel, Lease, TakeError};
+use flumen_core::channel::{Channel, Lease, TakeError, TakeLimits};
 use flumen_core::clock::Clock;
 use flumen_core::metric::SinkCounters;
-use flumen_core::sink::{Outcome, Rejected, Sink, SinkContext};
+use flumen_core::sink::{Outcome, Sink, SinkContext};
 use flumen_core::sink_processor::Attempt;
 use flumen_core::source::StopSignal;
-use flumen_core::{ComponentName, Fault, FaultKind, Side};
-use tracing::{error, info, warn};
+use flumen_core::{ComponentName, Fault};
+use futures_util::FutureExt;
+use tracing::{info, warn};
 
-use crate::back_off::BackOff;
+use super::failure::{Condemned, Unsettled, panicked};
+use crate::back_off::{BackOff, now};
+use crate::poison::{PoisonHandler, Search, Stretch};
+use crate::probation::{Version, Versions};
 use crate::state::{ComponentState, StateCell};
 use crate::stop::Stop;
 
@@ -30,7 +35,9 @@ pub(crate) type MakeSink = Arc<dyn Fn() -> Result<Box<dyn Sink>, Fault> + Send +
 pub(crate) struct SlotParts {
     pub(crate) name: ComponentName,
     pub(crate) channel: Arc<dyn Channel>,
-    pub(crate) make: MakeSink,
+    pub(crate) versions: Arc<Versions<MakeSink>>,
+    /// What becomes of events that it never can deliver; `None` for a type that has no such option.
+    pub(crate) poison: Option<PoisonHandler>,
     pub(crate) counters: Arc<SinkCounters>,
     pub(crate) state: Arc<StateCell>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -38,25 +45,36 @@ pub(crate) struct SlotParts {
 
 /// A sink at work. The instance is `None` after it broke, until the next attempt makes another.
 pub(crate) struct SinkSlot {
-    parts: SlotParts,
-    sink: Option<Box<dyn Sink>>,
-    back_off: BackOff,
-    retry_at: Option<Instant>,
+    pub(super) parts: SlotParts,
+    pub(super) sink: Option<Box<dyn Sink>>,
+    /// The version that the instance is of, or was of last.
+    pub(super) version: Arc<Version<MakeSink>>,
+    pub(super) back_off: BackOff,
+    pub(super) retry_at: Option<Instant>,
     last_tick: Instant,
     // Leases of events that are in the sink's own buffer.
-    held: Vec<Lease>,
+    pub(super) held: Vec<Lease>,
+    pub(super) search: Search,
+    /// The event that was found and is not disposed of yet.
+    pub(super) condemned: Option<Condemned>,
+    /// The event that was last told to block the channel.
+    pub(super) blocked_by: Option<u64>,
 }
 
 impl SinkSlot {
     /// A slot whose first attempt makes and starts the sink.
     pub(crate) fn new(parts: SlotParts) -> Self {
         Self {
+            version: parts.versions.current(),
             parts,
             sink: None,
             back_off: BackOff::default(),
             retry_at: None,
-            last_tick: Instant::now(),
+            last_tick: now(),
             held: Vec::new(),
+            search: Search::default(),
+            condemned: None,
+            blocked_by: None,
         }
     }
 
@@ -65,6 +83,12 @@ impl SinkSlot {
     }
 
     pub(crate) fn set_channel(&mut self, channel: Arc<dyn Channel>) {
+        if !Arc::ptr_eq(&self.parts.channel, &channel) {
+            // Another channel has sequences of its own.
+            self.search = Search::default();
+            self.condemned = None;
+            self.blocked_by = None;
+        }
         self.parts.channel = channel;
     }
 
@@ -83,7 +107,8 @@ impl SinkSlot {
         if self.sink.is_some() {
             return Ok(());
         }
-        let mut sink = (self.parts.make)()?;
+        self.version = self.parts.versions.current();
+        let mut sink = (self.version.made)()?;
         let context = SinkContext {
             name: self.parts.name.clone(),
             counters: Arc::clone(&self.parts.counters),
@@ -95,7 +120,7 @@ impl SinkSlot {
             .counters
             .start_time
             .set(u64::try_from(now_ms).unwrap_or(0));
-        self.parts.state.set(ComponentState::Running);
+        self.at_work();
         self.sink = Some(sink);
         Ok(())
     }
@@ -103,11 +128,13 @@ impl SinkSlot {
     /// Takes what the channel has and delivers it; waits at most `wait` for the first event. `None`
     /// when the stop came while it waited: a stop never cuts a delivery short.
     pub(crate) async fn attempt(&mut self, wait: Duration, stop: &Stop) -> Option<Attempt> {
-        if let Err(fault) = self.start().await {
+        if self.condemned.is_none()
+            && let Err(fault) = self.start().await
+        {
             self.fault(fault, true);
             return Some(Attempt::Failed);
         }
-        let demand = self.sink.as_ref()?.demand();
+        let demand = self.demand()?;
         let channel = Arc::clone(&self.parts.channel);
         let taken = tokio::select! {
             biased;
@@ -115,7 +142,10 @@ impl SinkSlot {
             _ = stop.stopped() => return None,
         };
         Some(match taken {
-            Ok(lease) => self.deliver(lease, demand.events).await,
+            Ok(lease) => match self.condemned.take() {
+                Some(condemned) => self.condemned_again(condemned, lease).await,
+                None => self.deliver(lease, demand.events).await,
+            },
             Err(TakeError::Empty | TakeError::Closed) => {
                 self.parts.counters.batch_empty.add(1);
                 self.idle().await
@@ -125,6 +155,22 @@ impl SinkSlot {
                 self.fault(fault, false);
                 Attempt::Failed
             }
+        })
+    }
+
+    /// How much the next take asks for: what the sink wants, cut to what a search tries.
+    fn demand(&self) -> Option<TakeLimits> {
+        if self.condemned.is_some() {
+            return Some(TakeLimits {
+                events: 1,
+                bytes: u64::MAX,
+            });
+        }
+        let demand = self.sink.as_ref()?.demand();
+        let events_max = self.search.events_max().unwrap_or(usize::MAX);
+        Some(TakeLimits {
+            events: demand.events.min(events_max),
+            ..demand
         })
     }
 
@@ -139,20 +185,35 @@ impl SinkSlot {
             true => counters.batch_complete.add(1),
             false => counters.batch_underflow.add(1),
         }
-        let settled = match sink.deliver(lease.segments()).await {
-            Ok(Outcome::Delivered) => lease.ack().await.map(|()| events),
+        self.parts.versions.begins();
+        let delivery = AssertUnwindSafe(sink.deliver(lease.segments()));
+        let outcome = delivery.catch_unwind().await;
+        let settled = match outcome.unwrap_or_else(|_| Err(panicked())) {
+            Ok(Outcome::Delivered) => {
+                let stretch = Stretch::over([&lease]);
+                match lease.ack().await {
+                    Ok(()) => {
+                        self.passed(stretch);
+                        Ok(events)
+                    }
+                    Err(fault) => Err(Unsettled::ByTheChannel(fault)),
+                }
+            }
             Ok(Outcome::Partial { retry, rejected }) => {
                 self.settle_partly(lease, retry, rejected).await
             }
             Ok(Outcome::Buffered) => {
                 self.held.push(lease);
                 let held: usize = self.held.iter().map(Lease::len).sum();
-                match held >= HELD_EVENTS_MAX {
-                    true => self.flush().await.map(|()| 0),
-                    false => Ok(0),
+                // A search has to know at once which events went through.
+                if (held >= HELD_EVENTS_MAX || self.search.is_narrowing())
+                    && let Err(fault) = self.flush().await
+                {
+                    return self.undelivered(None, "flush", fault).await;
                 }
+                Ok(0)
             }
-            Err(fault) => Err(fault),
+            Err(fault) => return self.undelivered(Some(lease), "deliver", fault).await,
         };
         match settled {
             Ok(delivered) => {
@@ -163,50 +224,30 @@ impl SinkSlot {
                 self.delivered();
                 self.tick_if_due().await
             }
-            Err(fault) => {
+            Err(unsettled) => {
                 self.parts.counters.event_write_fail.add(1);
-                self.fault(fault, true);
+                match unsettled {
+                    Unsettled::ByTheSink(fault) => self.fault(fault, true),
+                    Unsettled::ByTheChannel(fault) => self.fault(fault, false),
+                }
                 Attempt::Failed
             }
         }
     }
 
-    /// Acknowledges what was delivered and gives the rest back. Rejected events stay in the channel
-    /// too: there is no dead-letter channel to put them into, so they block it, loudly.
-    async fn settle_partly(
-        &mut self,
-        lease: Lease,
-        retry: Vec<u32>,
-        rejected: Vec<Rejected>,
-    ) -> Result<usize, Fault> {
-        let events = lease.len();
-        let mut kept = retry;
-        if let Some(first) = rejected.first() {
-            error!(
-                sink = %self.parts.name,
-                events = rejected.len(),
-                reason = %first.reason,
-                "events that can never be delivered block the channel; change the sink or its configuration"
-            );
-            kept.extend(rejected.iter().map(|event| event.index));
-            kept.sort_unstable();
+    /// Events are out.
+    pub(super) fn passed(&mut self, stretch: Option<Stretch>) {
+        if let Some(stretch) = stretch {
+            self.search.passed(stretch.end);
         }
-        let back = kept.len();
-        lease.ack_except(kept).await?;
-        self.parts
-            .counters
-            .event_drain_success
-            .add((events - back.min(events)) as u64);
-        match back {
-            0 => Ok(0),
-            back => Err(Fault::transient(
-                Side::Peer,
-                format!("{back} of {events} events were not delivered"),
-            )),
+        if let Some(handler) = &self.parts.poison {
+            handler.handled();
         }
+        self.parts.versions.handled();
     }
 
-    /// Has the sink deliver its own buffer and acknowledges what was in it.
+    /// Has the sink deliver its own buffer and acknowledges what was in it. After a fault none of the
+    /// buffered events counts, and their leases are still held.
     pub(crate) async fn flush(&mut self) -> Result<(), Fault> {
         let Some(sink) = self.sink.as_mut() else {
             return Ok(());
@@ -214,22 +255,22 @@ impl SinkSlot {
         if self.held.is_empty() {
             return Ok(());
         }
-        let flushed = sink.flush().await;
+        let flushed = AssertUnwindSafe(sink.flush()).catch_unwind().await;
+        flushed.unwrap_or_else(|_| Err(panicked()))?;
         let held = std::mem::take(&mut self.held);
-        // After a fault none of the buffered events counts: dropping the leases gives them back.
-        flushed?;
+        let stretch = Stretch::over(&held);
         for lease in held {
             let events = lease.len();
             lease.ack().await?;
             self.parts.counters.event_drain_success.add(events as u64);
         }
+        self.passed(stretch);
         Ok(())
     }
 
     async fn idle(&mut self) -> Attempt {
         if let Err(fault) = self.flush().await {
-            self.fault(fault, true);
-            return Attempt::Failed;
+            return self.undelivered(None, "flush", fault).await;
         }
         match self.tick().await {
             Attempt::Failed => Attempt::Failed,
@@ -238,14 +279,14 @@ impl SinkSlot {
     }
 
     async fn tick_if_due(&mut self) -> Attempt {
-        if self.last_tick.elapsed() < TICK_INTERVAL {
+        if now().saturating_duration_since(self.last_tick) < TICK_INTERVAL {
             return Attempt::Delivered;
         }
         self.tick().await
     }
 
     async fn tick(&mut self) -> Attempt {
-        self.last_tick = Instant::now();
+        self.last_tick = now();
         let Some(sink) = self.sink.as_mut() else {
             return Attempt::Failed;
         };
@@ -262,53 +303,12 @@ impl SinkSlot {
         if self.back_off.failures() > 0 {
             info!(sink = %self.parts.name, "sink delivers again");
             self.back_off.succeeded();
-            self.parts.state.set(ComponentState::Running);
+        }
+        // Set by every failure.
+        if self.retry_at.is_some() {
+            self.at_work();
         }
         self.retry_at = None;
-    }
-
-    /// Notes a fault: what is held goes back, and the next attempt waits.
-    fn fault(&mut self, fault: Fault, of_the_sink: bool) {
-        while let Some(lease) = self.held.pop() {
-            lease.give_back();
-        }
-        let name = &self.parts.name;
-        if fault.kind() == FaultKind::Configuration {
-            error!(sink = %name, side = %fault.side(), "sink cannot run: {fault}");
-            self.sink = None;
-            self.parts.state.set(ComponentState::Failed {
-                reason: fault.to_string(),
-            });
-            return;
-        }
-        if of_the_sink && fault.kind() == FaultKind::Broken {
-            self.sink = None;
-        }
-        let now = Instant::now();
-        let wait = self.back_off.failed(now, fault.retry_after());
-        self.retry_at = Some(now + wait);
-        let failures = self.back_off.failures();
-        // Repeats are counted in the state, not printed each time.
-        if failures.is_power_of_two() {
-            warn!(
-                sink = %name, side = %fault.side(), failures, wait_ms = wait.as_millis() as u64,
-                "sink failed, its events stay in the channel: {fault}"
-            );
-        }
-        self.parts.state.set(ComponentState::Retrying {
-            reason: fault.to_string(),
-            failures,
-        });
-    }
-
-    /// Notes that the sink panicked: its lease is back already, and another instance is made.
-    pub(crate) fn panicked(&mut self) {
-        self.parts.counters.event_write_fail.add(1);
-        let message = "sink panicked; this is a defect of the sink";
-        self.fault(
-            Fault::new(FaultKind::Broken, Side::Component, message),
-            true,
-        );
     }
 
     /// Flushes and closes the sink.

@@ -1,5 +1,7 @@
 //! Sinks at work, against a memory channel and a sink that does as it is told.
 
+mod poison;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +16,7 @@ use tokio::sync::watch;
 use super::{GroupTask, MakeSink, SinkSlot, SlotParts};
 use crate::build;
 use crate::state::{ComponentState, StateCell};
-use crate::test_rig::memory_channel;
+use crate::test_rig::{memory_channel, proven};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -152,7 +154,8 @@ fn rig(answers: Vec<Answer>) -> Rig {
     let slot = SinkSlot::new(SlotParts {
         name: ComponentName::from("k1"),
         channel: Arc::clone(&channel),
-        make,
+        versions: proven(make),
+        poison: None,
         counters: Arc::clone(&counters),
         state: Arc::clone(&state),
         clock: Arc::new(SystemClock),

@@ -4,17 +4,19 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use flumen_core::channel::SourceState;
 use flumen_core::clock::Clock;
 use flumen_core::metric::SourceCounters;
 use flumen_core::source::{
-    ChannelProcessor, Handover, Source, SourceContext, StopReason, StopSignal,
+    ChannelProcessor, Handover, ProcessError, Source, SourceContext, StopReason, StopSignal,
 };
-use flumen_core::{ComponentName, Fault, FaultKind, Side};
+use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, FaultKind, Side};
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::back_off::BackOff;
+use crate::probation::{Version, Versions};
 use crate::processor::Processor;
 use crate::state::{ComponentState, StateCell};
 use crate::stop::{self, Stop, Stopper};
@@ -26,7 +28,7 @@ pub(crate) type MakeSource = Arc<dyn Fn() -> Result<Box<dyn Source>, Fault> + Se
 #[derive(Clone)]
 pub(crate) struct SourceParts {
     pub(crate) name: ComponentName,
-    pub(crate) make: MakeSource,
+    pub(crate) versions: Arc<Versions<MakeSource>>,
     pub(crate) processor: Arc<Processor>,
     pub(crate) counters: Arc<SourceCounters>,
     pub(crate) state: Arc<StateCell>,
@@ -54,6 +56,7 @@ impl SourceTask {
         let (stopper, stop) = stop::pair();
         let live = Arc::new(Mutex::new(Live::default()));
         let run = Run {
+            version: parts.versions.current(),
             parts,
             stop,
             live: Arc::clone(&live),
@@ -99,6 +102,8 @@ impl SourceTask {
 
 struct Run {
     parts: SourceParts,
+    /// The version that the instance is of, or was of last.
+    version: Arc<Version<MakeSource>>,
     stop: Stop,
     live: Arc<Mutex<Live>>,
     back_off: BackOff,
@@ -117,6 +122,11 @@ impl Run {
                     info!(source = %self.parts.name, "source has come to the end of its input");
                     self.parts.state.set(ComponentState::Finished);
                     self.stop.stopped().await;
+                }
+                Err(fault) if self.parts.versions.failed(&self.version, &fault) => {
+                    // The old version goes on behind the last commit, without a wait.
+                    source = None;
+                    self.tell_live(None);
                 }
                 Err(fault) => {
                     if fault.kind() != FaultKind::Transient {
@@ -143,7 +153,10 @@ impl Run {
     ) -> Result<(), Fault> {
         let mut instance = match source.take() {
             Some(instance) => instance,
-            None => (self.parts.make)()?,
+            None => {
+                self.version = self.parts.versions.current();
+                (self.version.made)()?
+            }
         };
         if !is_prepared {
             self.parts.state.set(ComponentState::Starting);
@@ -162,13 +175,25 @@ impl Run {
             .start_time
             .set(u64::try_from(now_ms).unwrap_or(0));
         self.parts.counters.stop_time.set(0);
-        self.parts.state.set(ComponentState::Running);
+        self.parts
+            .state
+            .set(match self.parts.versions.rolled_back() {
+                Some(reason) => ComponentState::RolledBack { reason },
+                None => ComponentState::Running,
+            });
         match instance.address() {
             Some(address) => info!(source = %self.parts.name, address, "source is running"),
             None => info!(source = %self.parts.name, "source is running"),
         }
         let started = Instant::now();
-        let processor: Arc<dyn ChannelProcessor> = Arc::clone(&self.parts.processor) as _;
+        let processor = Arc::clone(&self.parts.processor);
+        let processor: Arc<dyn ChannelProcessor> = match self.parts.versions.is_on_probation() {
+            true => Arc::new(Observed {
+                processor,
+                versions: Arc::clone(&self.parts.versions),
+            }),
+            false => processor,
+        };
         let context = SourceContext {
             name: self.parts.name.clone(),
             processor,
@@ -216,6 +241,31 @@ impl Run {
             failures,
         });
         let _ = tokio::time::timeout(wait, self.stop.stopped()).await;
+    }
+}
+
+/// The way into the channels of a source on probation: each batch that is accepted speaks for it.
+struct Observed {
+    processor: Arc<Processor>,
+    versions: Arc<Versions<MakeSource>>,
+}
+
+impl ChannelProcessor for Observed {
+    fn process<'a>(
+        &'a self,
+        batch: EventBatch,
+        state: Option<SourceState>,
+    ) -> BoxFuture<'a, Result<(), ProcessError>> {
+        Box::pin(async move {
+            self.versions.begins();
+            self.processor.process(batch, state).await?;
+            self.versions.handled();
+            Ok(())
+        })
+    }
+
+    fn transaction_events(&self) -> usize {
+        self.processor.transaction_events()
     }
 }
 

@@ -124,8 +124,8 @@ fn is_value(catalogue: &Catalogue, option: &OptionRow, text: &str) -> bool {
             catalogue.find(kind, text).is_some() || BUILT_ELSEWHERE.contains(&(kind, text))
         }
         ValueKind::Text | ValueKind::List => true,
-        // A secret with a default would be no secret.
-        ValueKind::Secret => false,
+        // A secret with a default would be no secret, and no channel is there by default.
+        ValueKind::Secret | ValueKind::Channel => false,
     }
 }
 

@@ -8,7 +8,6 @@
 #[cfg(test)]
 mod tests;
 
-
 use flumen_core::batch::BatchError;
 use flumen_core::limits::BATCH_EVENTS_MAX;
 use flumen_core::option::{

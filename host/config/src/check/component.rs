@@ -192,6 +192,10 @@ impl<'d> Checker<'d> {
         filled.seen.insert(option.name);
         match value_of_entry(option, property.entry) {
             Ok(value) => {
+                if let (ValueKind::Channel, Value::Text(channel)) = (option.value, &value) {
+                    let channels = self.channels.clone();
+                    self.known_channels(property.entry, std::slice::from_ref(channel), &channels);
+                }
                 let place = Some(property.entry.place.clone());
                 filled.settings.insert(name, Setting { value, place });
             }

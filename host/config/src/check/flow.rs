@@ -62,6 +62,7 @@ impl<'d> Checker<'d> {
             self.component(subject, None, properties);
         }
         let channel_names = channels.listed.clone();
+        self.channels.clone_from(&channel_names);
         let channel_places: Vec<(String, Place)> = channels
             .active
             .iter()
@@ -82,6 +83,7 @@ impl<'d> Checker<'d> {
             sinks: sink_plans,
             sink_groups,
         };
+        self.dead_letters(&plan);
         self.unused_channels(&plan, &channel_places);
         self.batch_sizes(&plan);
         Some(plan)
@@ -191,7 +193,12 @@ impl<'d> Checker<'d> {
 
     /// Reports the channels that the agent does not have. Those that are listed and broken have
     /// been reported where they stand.
-    fn known_channels(&mut self, entry: &'d Entry, names: &[String], channels: &[String]) {
+    pub(super) fn known_channels(
+        &mut self,
+        entry: &'d Entry,
+        names: &[String],
+        channels: &[String],
+    ) {
         for name in names.iter().filter(|name| !channels.contains(name)) {
             let what = format!(
                 "channel {} is not listed in {}",

@@ -61,7 +61,7 @@ fn parse(
         }
         ValueKind::Choice(words) => choice(text, words, shown).map(Value::Text),
         ValueKind::Secret => Ok(Value::Secret(text.clone())),
-        ValueKind::Text | ValueKind::Component(_) | ValueKind::List => {
+        ValueKind::Text | ValueKind::Component(_) | ValueKind::Channel | ValueKind::List => {
             Ok(Value::Text(text.clone()))
         }
     }

@@ -8,6 +8,7 @@
 
 mod any_input;
 mod conversion;
+mod dead_letters;
 mod difference;
 mod golden;
 mod rows;

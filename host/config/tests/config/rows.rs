@@ -3,6 +3,7 @@
 use flumen_core::option::{
     Catalogue, ComponentKind, ComponentRow, DefaultValue, OptionRow, Support, Unit, ValueKind,
 };
+use flumen_core::poison::{DEAD_LETTER_CHANNEL_ROW, ON_POISON_ROW};
 
 use ComponentKind::{
     ChannelSelector, ConfigFilter, EventSerializer, Interceptor, SinkProcessor, Source,
@@ -130,6 +131,18 @@ static ROWS: &[ComponentRow] = &[
             option("sink.serializer", Component(EventSerializer), Is("TEXT"))
                 .aliases(&["serializer"]),
         ],
+    ),
+    row(
+        ComponentKind::Sink,
+        "fragile",
+        &[],
+        &[DEAD_LETTER_CHANNEL_ROW, ON_POISON_ROW],
+    ),
+    row(
+        Interceptor,
+        "fragile",
+        &[],
+        &[DEAD_LETTER_CHANNEL_ROW, ON_POISON_ROW],
     ),
     not_built(ComponentKind::Sink, "hdfs"),
     row(

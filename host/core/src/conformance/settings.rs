@@ -38,7 +38,7 @@ fn value(option: &OptionRow, text: &str) -> Value {
         ValueKind::List => Some(Value::List(
             text.split_whitespace().map(String::from).collect(),
         )),
-        ValueKind::Text | ValueKind::Choice(_) | ValueKind::Component(_) => {
+        ValueKind::Text | ValueKind::Choice(_) | ValueKind::Component(_) | ValueKind::Channel => {
             Some(Value::Text(text.into()))
         }
     };
