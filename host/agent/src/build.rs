@@ -15,6 +15,7 @@ use flumen_core::source::{Source, SourceInstance};
 use flumen_core::{ComponentName, Fault, Side};
 use flumen_wasm::{Guest, Host};
 
+use crate::component::{self, Examples};
 use crate::sink::MakeSink;
 use crate::source::{MakeSource, PolledDriver};
 
@@ -29,15 +30,21 @@ pub fn catalogue() -> Catalogue {
 pub(crate) struct Guests {
     cache_folder: Option<PathBuf>,
     clock: Arc<dyn Clock>,
+    examples: Examples,
     // Held while the host is made, which happens once, and for a copy after that.
     host: Mutex<Option<Arc<Host>>>,
 }
 
 impl Guests {
-    pub(crate) fn new(cache_folder: Option<PathBuf>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(
+        cache_folder: Option<PathBuf>,
+        clock: Arc<dyn Clock>,
+        examples: Examples,
+    ) -> Arc<Self> {
         Arc::new(Self {
             cache_folder,
             clock,
+            examples,
             host: Mutex::new(None),
         })
     }
@@ -59,8 +66,10 @@ impl Guests {
         settings: &Settings,
     ) -> Result<Guest, Fault> {
         let (guests, name, settings) = (Arc::clone(self), name.clone(), settings.clone());
-        let loaded =
-            tokio::task::spawn_blocking(move || guests.host()?.load(kind, &name, &settings));
+        let loaded = tokio::task::spawn_blocking(move || {
+            let bytes = component::read(settings.text("component")?, guests.examples)?;
+            guests.host()?.load_bytes(kind, &name, &settings, &bytes)
+        });
         loaded.await.unwrap_or_else(|error| {
             let message = "a component could not be loaded";
             Err(Fault::transient(Side::Component, message).with_cause(error))

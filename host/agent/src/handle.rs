@@ -35,6 +35,8 @@ pub struct AgentOptions {
     pub clock: Arc<dyn Clock>,
     /// Where compiled guests are kept between two runs; without it each start compiles them.
     pub cache_folder: Option<PathBuf>,
+    /// Components inside the program, which `component = "example:NAME"` names.
+    pub examples: &'static [(&'static str, &'static [u8])],
 }
 
 impl Default for AgentOptions {
@@ -42,6 +44,7 @@ impl Default for AgentOptions {
         Self {
             clock: Arc::new(SystemClock),
             cache_folder: None,
+            examples: &[],
         }
     }
 }
@@ -109,7 +112,8 @@ impl Handle {
     /// [`ReloadRefused`] when a component cannot even be made from its settings.
     pub async fn start(plan: Plan, options: AgentOptions) -> Result<Self, ReloadRefused> {
         let registry = Arc::new(Registry::default());
-        let guests = Guests::new(options.cache_folder, Arc::clone(&options.clock));
+        let clock = Arc::clone(&options.clock);
+        let guests = Guests::new(options.cache_folder, clock, options.examples);
         let agent = plan.agent.clone();
         let mut running = Running::new(agent, options.clock, guests, Arc::clone(&registry));
         running.apply(plan, Strictness::Start).await?;

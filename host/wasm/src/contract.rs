@@ -146,6 +146,11 @@ impl Contract {
         })
     }
 
+    /// Why an import is not granted, with its name; `None` when it is.
+    pub fn refusal(import: &str) -> Option<String> {
+        refusal(import)
+    }
+
     /// Checks that the component is of the wanted kind, of our version, and asks for nothing that
     /// is not granted.
     ///

@@ -102,19 +102,32 @@ impl Host {
         settings: &Settings,
     ) -> Result<Guest, Fault> {
         let path = Path::new(settings.text(rows::COMPONENT)?);
+        self.load_bytes(kind, name, settings, &read(path)?)
+    }
+
+    /// The same for a component whose bytes are at hand.
+    ///
+    /// # Errors
+    /// As [`Host::load`].
+    pub fn load_bytes(
+        &self,
+        kind: ComponentKind,
+        name: &ComponentName,
+        settings: &Settings,
+        bytes: &[u8],
+    ) -> Result<Guest, Fault> {
+        let shown = settings.text(rows::COMPONENT)?;
         let limits = Limits::from_settings(settings)?;
-        let bytes = read(path)?;
         let refuse = |error: Box<dyn std::error::Error + Send + Sync>| {
-            let shown = path.display();
             Fault::configuration(format!("component {shown} cannot be used as {name}"))
                 .with_cause(error)
         };
-        Contract::read(&bytes)
+        Contract::read(bytes)
             .and_then(|contract| contract.check(kind))
             .map_err(|error| refuse(error.into()))?;
-        let digest = Digest::of(&bytes);
+        let digest = Digest::of(bytes);
         let compiled = self
-            .compiled(digest, &bytes)
+            .compiled(digest, bytes)
             .map_err(|error| refuse(error.into_boxed_dyn_error()))?;
         let linked = self
             .linker
