@@ -146,7 +146,7 @@ impl Contract {
         })
     }
 
-    /// Why an import is not granted, with its name; `None` when it is.
+    /// Why an import is not granted; `None` when it is.
     pub fn refusal(import: &str) -> Option<String> {
         refusal(import)
     }
@@ -178,7 +178,7 @@ impl Contract {
         let refused: Vec<String> = self
             .imports
             .iter()
-            .filter_map(|name| refusal(name))
+            .filter_map(|name| Some(format!("{name} ({})", refusal(name)?)))
             .collect();
         match refused.is_empty() {
             true => Ok(()),
@@ -242,7 +242,7 @@ fn is_version(full: &str, wanted: &str) -> bool {
         .is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// Why an import is refused, with its name; `None` when it is granted.
+/// Why an import is refused; `None` when it is granted.
 fn refusal(import: &str) -> Option<String> {
     let name = Name::parse(import);
     let (known, version) = if name.package == PACKAGE {
@@ -250,14 +250,14 @@ fn refusal(import: &str) -> Option<String> {
     } else if WASI_PACKAGES.contains(&name.package) {
         (true, WASI_VERSION)
     } else if name.package.starts_with("wasi:") {
-        return Some(format!("{import} (this capability is not built yet)"));
+        return Some("this capability is not built yet".to_owned());
     } else {
         (false, VERSION)
     };
     match (known, is_version(name.version, version)) {
         (true, true) => None,
-        (true, false) => Some(format!("{import} (only {version} is spoken here)")),
-        (false, _) => Some(format!("{import} (unknown here)")),
+        (true, false) => Some(format!("only {version} is spoken here")),
+        (false, _) => Some("unknown here".to_owned()),
     }
 }
 
