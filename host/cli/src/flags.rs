@@ -83,7 +83,7 @@ impl VerbRow {
 #[rustfmt::skip]
 pub(crate) static VERBS: &[VerbRow] = &[
     verb(Verb::Agent, "agent", "[--conf-file FILE]... [--name NAME] [-Dname=value]...", "run an agent; without a file, that of the README", true),
-    verb(Verb::Check, "check", "FILE... [--name NAME] [--against OLD]", "print all problems of a configuration; exit code 1 on an error", false),
+    verb(Verb::Check, "check", "FILE... [--name NAME] [--against OLD]", "print all problems of a configuration; exit 1 on an error", false),
     verb(Verb::Convert, "convert", "FILE... [--output FILE]", "write a configuration as TOML", false),
     verb(Verb::ComponentNew, "component new", "--kind source|interceptor|sink NAME [--folder DIR]", "write the project of a new component", false),
     verb(Verb::ComponentBuild, "component build", "[FOLDER]", "build a component's project with cargo", false),

@@ -6,6 +6,9 @@ use std::fmt;
 use flumen_core::option::ComponentKind;
 use wasmtime::wasmparser::{Encoding, Parser, Payload};
 
+/// What every wasm file begins with.
+const MAGIC: &[u8] = b"\0asm";
+
 /// The package whose worlds a component is built for.
 const PACKAGE: &str = "flumen:plugin";
 
@@ -104,6 +107,9 @@ impl Contract {
     /// # Errors
     /// [`ContractError::NotWasm`] or [`ContractError::NotAComponent`].
     pub fn read(bytes: &[u8]) -> Result<Self, ContractError> {
+        if !bytes.starts_with(MAGIC) {
+            return Err(not_wasm("it does not begin like one"));
+        }
         let mut contract = Self::default();
         // Sections of nested modules and components lie between their header and their end.
         let mut depth = 0_u32;
