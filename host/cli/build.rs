@@ -1,11 +1,15 @@
-//! Builds the components that travel inside the binary: those of `conf/default.conf`. The guests are a
-//! workspace of their own for another target, so cargo is called once more, with a target folder below
-//! this package's output folder and without what the outer build says about the host.
+//! Makes what travels inside the binary.
+//!
+//! * The components of `conf/default.conf`. The guests are a workspace of their own for another target,
+//!   so cargo is called once more, with a target folder below this package's output folder and without
+//!   what the outer build says about the host.
+//! * The list of the SDK's files, which `component new` writes into projects. Made here from what is in
+//!   the folder, so that no file is missed.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
+use std::{env, fmt::Write, fs, io};
 
 /// The guests inside the binary, as packages of `guests/examples`. `src/examples.rs` embeds them.
 const EXAMPLES: [&str; 2] = ["drop-debug", "console"];
@@ -33,7 +37,43 @@ fn main() -> Result<(), Box<dyn Error>> {
         let file = format!("{}.wasm", name.replace('-', "_"));
         fs::copy(built.join(&file), output.join(format!("{name}.wasm")))?;
     }
+    let mut files = Vec::new();
+    collect(&guests.join("sdk"), "", &mut files)?;
+    fs::write(output.join("sdk_files.rs"), listed(files)?)?;
     Ok(())
+}
+
+/// What a file of the SDK ends with; anything else in its folder is an editor's.
+const SDK_EXTENSIONS: [&str; 3] = ["rs", "wit", "md"];
+
+/// All files of the SDK below a folder, but its manifest: paths relative to it, and absolute. Follows
+/// the link to the interface.
+fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let extension = entry.path().extension().map(std::ffi::OsStr::to_owned);
+        if entry.path().is_dir() {
+            collect(&entry.path(), &format!("{path}/"), files)?;
+        } else if SDK_EXTENSIONS
+            .iter()
+            .any(|own| extension.as_deref() == Some(own.as_ref()))
+        {
+            files.push((path, entry.path().canonicalize()?));
+        }
+    }
+    Ok(())
+}
+
+/// The files as a slice of paths and texts.
+fn listed(mut files: Vec<(String, PathBuf)>) -> Result<String, Box<dyn Error>> {
+    files.sort();
+    let mut code = String::from("&[\n");
+    for (path, file) in files {
+        writeln!(code, "    ({path:?}, include_str!({file:?})),")?;
+    }
+    code.push_str("]\n");
+    Ok(code)
 }
 
 /// Names what the components are made of. Naming a folder watches all that is in it.
