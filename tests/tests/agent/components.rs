@@ -51,8 +51,19 @@ fn run_with(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<Said> {
 }
 
 /// Where projects compile what they share.
-fn target() -> PathBuf {
+pub(crate) fn shared_target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects")
+}
+
+/// An empty folder that is the same in every run, so that cargo writes what it compiles for the
+/// projects in it over what it compiled before.
+pub(crate) fn empty_folder(name: &str) -> Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 /// A component of the hostile fixtures, which panics on the body `panic`.
@@ -74,8 +85,8 @@ fn hostile() -> Result<PathBuf> {
 
 #[test]
 fn a_project_of_each_kind_is_tested_built_and_run() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let folder = folder.path();
+    let folder = empty_folder("projects-of-each-kind")?;
+    let folder = folder.as_path();
     for kind in ["source", "interceptor", "sink"] {
         let name = format!("my-{kind}");
         let made = run(folder, &["new", "--kind", kind, &name])?;
@@ -84,14 +95,14 @@ fn a_project_of_each_kind_is_tested_built_and_run() -> Result<()> {
         let tested = Command::new(env!("CARGO"))
             .current_dir(&project)
             .args(["test", "--quiet"])
-            .env("CARGO_TARGET_DIR", target())
+            .env("CARGO_TARGET_DIR", shared_target())
             .env("RUSTFLAGS", "-D warnings")
             .status()?;
         assert!(tested.success(), "the test of a new {kind}");
         let mut build = component(&project, &["build"])?;
         // A flag that only the host knows is none for a component.
         build.env("RUSTFLAGS", "-C target-cpu=native");
-        let built = said(build.env("CARGO_TARGET_DIR", target()).output()?)?;
+        let built = said(build.env("CARGO_TARGET_DIR", shared_target()).output()?)?;
         assert_eq!(built.code, Some(0), "{}", built.err);
         let file = built.out.lines().next().context("a path")?;
         assert!(built.out.contains(&format!("{kind} of flumen:plugin")));
@@ -132,15 +143,7 @@ fn the_examples_inside_the_binary_are_told_about_and_run() -> Result<()> {
     }
     let input = b"a\nDEBUG\nb DEBUG\nc";
     let ran = run_with(folder, &["run", "example:drop-debug"], input)?;
-    assert_eq!(
-        (ran.code, ran.out.as_str()),
-        (
-            Some(0),
-            "a\nDEBUG\nb DEBUG\nc\n"
-                .replace("DEBUG\nb DEBUG\n", "")
-                .as_str()
-        )
-    );
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "a\nc\n"));
     fs::write(folder.join("events"), input)?;
     let arguments = [
         "run",

@@ -19,6 +19,8 @@ use flumen_tests::binary;
 use flumen_tests::terminal::Terminal;
 use flumen_tests::wait::PATIENCE;
 
+use crate::components::{empty_folder, shared_target};
+
 /// A block of the page: the words behind its opening fence, and its lines.
 #[derive(Debug, PartialEq, Eq)]
 struct Block {
@@ -135,7 +137,7 @@ impl User {
     fn share_target(&self) -> Result<()> {
         let target = self.folder.join("target");
         if self.folder.join("Cargo.toml").exists() && !target.exists() {
-            let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects");
+            let shared = shared_target();
             fs::create_dir_all(&shared)?;
             symlink(shared, target)?;
         }
@@ -159,8 +161,7 @@ fn the_page_does_what_it_says() -> Result<()> {
         env!("CARGO_MANIFEST_DIR"),
         "/../docs/guide/first-component.md"
     );
-    let home = tempfile::tempdir()?;
-    let mut user = User::new(home.path())?;
+    let mut user = User::new(&empty_folder("first-component")?)?;
     let blocks = blocks(&fs::read_to_string(page)?);
     for word in ["sh", "sh agent", "text shown", "text log"] {
         assert!(blocks.iter().any(|block| block.words == word), "{word}");
