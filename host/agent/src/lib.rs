@@ -6,11 +6,13 @@
 //! * `processor`: the way from a source into its channels, swapped between two batches.
 //! * `source`, `sink`: the tasks that run sources and sink groups, with back-off and states.
 //! * `running`: what runs now; a reload is prepare, then apply; a stop is a drain.
+//! * [`component`]: one component by itself, looked at and run.
 //! * [`load`] and [`watch`]: configuration files read, and watched for changes.
 //! * [`mod@reference`]: the pages made from option rows.
 
 mod back_off;
 mod build;
+pub mod component;
 mod component_files;
 mod handle;
 pub mod load;

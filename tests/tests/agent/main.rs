@@ -11,7 +11,9 @@
 
 mod bad_input;
 mod command_line;
+mod components;
 mod failing;
+mod first_component;
 mod first_example;
 mod flow;
 mod guests;
