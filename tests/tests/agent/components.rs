@@ -163,7 +163,7 @@ fn the_examples_inside_the_binary_are_told_about_and_run() -> Result<()> {
         "only the first round is printed"
     );
     assert!(ran.err.contains("20 events in, 15 out"), "{}", ran.err);
-    assert!(ran.err.contains("ns an event: 11 calls"), "{}", ran.err);
+    assert!(ran.err.contains("ns an event: 10 calls"), "{}", ran.err);
     let ran = run_with(folder, &["run", "example:console"], input)?;
     assert!(ran.err.contains("received: b DEBUG"), "{}", ran.err);
     assert!(

@@ -82,7 +82,7 @@ pub struct RunReport {
     pub rejections: Vec<(u64, String)>,
     /// Time inside the component's calls, those of its start and end not counted.
     pub time_in_calls: Duration,
-    /// Calls of its exports, those of its start and end included.
+    /// How often it was called for that: once for each batch, poll and flush.
     pub calls: u64,
     /// Instances that were made.
     pub instances: u64,
@@ -150,7 +150,6 @@ impl RunReport {
     }
 
     pub(super) fn add_figures(&mut self, figures: GuestReport) {
-        self.calls = figures.calls;
         self.instances = figures.instances;
         self.strikes = figures.strikes;
         self.log_lines_suppressed = figures.log_lines_suppressed;

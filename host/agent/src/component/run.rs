@@ -233,11 +233,12 @@ impl<'r> Rounds<'r> {
     }
 }
 
-/// Adds the time that a call takes.
+/// Counts a call and the time that it takes.
 async fn timed<T>(report: &mut RunReport, call: impl Future<Output = T>) -> T {
     let begun = Instant::now();
     let result = call.await;
     report.time_in_calls += begun.elapsed();
+    report.calls += 1;
     result
 }
 

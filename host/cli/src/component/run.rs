@@ -116,7 +116,7 @@ fn text(report: &RunReport) -> String {
     if let Some(cost_ns) = report.cost_ns() {
         let _ = writeln!(
             text,
-            "  {cost_ns:.0} ns an event: {} calls, {:.3} ms in those with events",
+            "  {cost_ns:.0} ns an event: {} calls, {:.3} ms inside them",
             report.calls,
             report.time_in_calls.as_secs_f64() * 1000.0,
         );
