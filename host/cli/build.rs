@@ -101,8 +101,8 @@ fn build(guests: &Path, target: &Path) -> Result<PathBuf, Box<dyn Error>> {
     }
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        let has_prefix = |prefix: &&str| text.starts_with(*prefix);
-        if REMOVED.contains(&text.as_ref()) || REMOVED_PREFIXES.iter().any(|p| has_prefix(&p)) {
+        let mut prefixes = REMOVED_PREFIXES.iter();
+        if REMOVED.contains(&text.as_ref()) || prefixes.any(|prefix| text.starts_with(prefix)) {
             command.env_remove(&name);
         }
     }
