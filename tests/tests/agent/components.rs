@@ -100,8 +100,8 @@ fn a_project_of_each_kind_is_tested_built_and_run() -> Result<()> {
             .status()?;
         assert!(tested.success(), "the test of a new {kind}");
         let mut build = component(&project, &["build"])?;
-        // A flag that only the host knows is none for a component.
-        build.env("RUSTFLAGS", "-C target-cpu=native");
+        // A flag for the linker of the host would stop that of components.
+        build.env("RUSTFLAGS", "-C link-arg=--for-the-host");
         let built = said(build.env("CARGO_TARGET_DIR", shared_target()).output()?)?;
         assert_eq!(built.code, Some(0), "{}", built.err);
         let file = built.out.lines().next().context("a path")?;

@@ -43,6 +43,9 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode, String> {
     let report = runtime.block_on(component::run(&bytes, &options, &mut open, &mut output));
     match report {
         Ok(report) => {
+            if report.kind == GuestKind::Source && arguments.input.is_some() {
+                complain("flag --input has no effect: a source is given no events");
+            }
             complain(text(&report).trim_end());
             let is_fine = report.failures == 0 && report.events_rejected == 0;
             Ok(if is_fine {
