@@ -4,6 +4,7 @@
 //! * [`agent`]: starts `flumen agent` on a configuration, reads what it prints, signals it, waits
 //!   for its end. Nothing outlives the value: dropping it kills the process.
 //! * [`binary`]: finds, or has cargo build, the binary under test.
+//! * [`guests`]: has cargo build the example and fixture components.
 //! * [`flume`]: the real Apache Flume in the place of the binary, to compare with.
 //! * [`lines`]: numbered lines, the block of them that the benchmarks send, and the check that an
 //!   output holds each exactly once and in order.
@@ -43,6 +44,7 @@ pub mod agent;
 pub mod binary;
 pub mod client;
 pub mod flume;
+pub mod guests;
 pub mod http;
 pub mod lines;
 pub mod metrics;

@@ -8,6 +8,7 @@
 //! * [`StateStore`]: where guests keep their small state.
 //! * [`GuestTrap`]: why an instance was ended, for reports and dead letters.
 //! * [`Contract`]: what a component file says of itself.
+//! * `conformance`, with the feature of that name: what must hold for any answer of a guest.
 //!
 //! What a guest can reach: the batch it is lent for one call, its settings, its state, its log and
 //! figures, the time, and random numbers. Nothing else is linked with anything behind it. A guest
@@ -22,6 +23,8 @@ mod answer;
 mod bindings;
 mod cache;
 mod columns;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod contract;
 mod digest;
 mod engine;

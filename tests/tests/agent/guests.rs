@@ -3,12 +3,11 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use flumen_tests::agent::AgentBuilder;
+use flumen_tests::guests;
 use flumen_tests::lines::LineCheck;
 use flumen_tests::ports;
 use flumen_tests::sender::{NumberedSender, read_acknowledgement};
@@ -24,39 +23,7 @@ const LINES: u64 = 200;
 
 /// The file of an example, built when the first test asks for one.
 pub(crate) fn example(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests");
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .current_dir(guests)
-            .args([
-                "build",
-                "--release",
-                "--locked",
-                "--target",
-                "wasm32-wasip2",
-            ])
-            .args([
-                "-p",
-                "drop-debug",
-                "-p",
-                "ticker",
-                "-p",
-                "digest",
-                "-p",
-                "dedup",
-                "--target-dir",
-            ])
-            .arg(&target)
-            // Flags for the host's tests are none for a guest.
-            .env_remove("RUSTFLAGS")
-            .env_remove("CARGO_ENCODED_RUSTFLAGS");
-        assert!(cargo.status().unwrap().success(), "the examples build");
-        target.join("wasm32-wasip2/release")
-    });
-    folder.join(format!("{name}.wasm"))
+    guests::example(name).unwrap()
 }
 
 fn dropping(flow: &Flow, word: &str) -> String {
@@ -70,8 +37,9 @@ fn dropping(flow: &Flow, word: &str) -> String {
     flow.text()
 }
 
+/// An agent with metrics that keeps compiled components where all runs find them.
 pub(crate) fn agent(config: &str) -> AgentBuilder {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    let cache = guests::compiled_folder().unwrap();
     AgentBuilder::new(config)
         .with_metrics()
         .argument(format!("-Dflumen.cacheFolder={}", cache.display()))
@@ -118,21 +86,6 @@ fn a_guest_is_changed_while_lines_flow_and_none_is_lost() -> Result<()> {
     check.folder(folder.path())?;
     let verdict = check.finish();
     assert!(verdict.is_clean(), "{verdict:?}");
-    Ok(())
-}
-
-#[test]
-fn a_guest_drops_what_it_is_told_to() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let port = ports::free_port()?;
-    let flow = Flow::to_files(port, folder.path());
-    let mut agent = agent(&dropping(&flow, "DEBUG")).start()?;
-    agent.wait_until_listening(port, PATIENCE)?;
-    say(port, "a\nb DEBUG\nc\n")?;
-    agent.wait_for_count("SINK.k1", "EventDrainSuccessCount", 2, PATIENCE)?;
-    agent.terminate()?;
-    assert!(agent.wait_exit(PATIENCE)?.success());
-    assert_eq!(contents(folder.path())?, b"a\nc\n");
     Ok(())
 }
 

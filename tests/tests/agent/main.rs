@@ -12,11 +12,13 @@
 mod bad_input;
 mod command_line;
 mod components;
+mod examples;
 mod failing;
 mod first_component;
 mod first_example;
 mod flow;
 mod guests;
+mod hostile;
 mod metrics;
 mod reload;
 mod reload_under_load;

@@ -164,6 +164,56 @@ async fn a_huge_answer_is_not_copied() {
 }
 
 #[tokio::test]
+async fn an_answer_of_1_gib_in_little_memory_is_not_copied() {
+    let rig = Rig::new();
+    let (fault, guest) = misbehave(&rig, &[], "answer of 1 GiB").await;
+    let limit_bytes = 64 << 20;
+    assert_eq!(trap(&fault).cause, TrapCause::AnswerBytes { limit_bytes });
+    // The memory that the guest had was a part of that, and went with its instance.
+    let idle = guest.idle_memory_bytes();
+    assert!(idle < 16 << 20, "{idle} bytes");
+}
+
+#[tokio::test]
+async fn a_slow_leak_meets_its_limit_and_begins_anew() {
+    let rig = Rig::new();
+    let options = [
+        ("limits.memory_bytes", "16777216"),
+        ("config.leak_bytes", "1048576"),
+    ];
+    let guest = rig.interceptor("hostile", &options);
+    let (mut served, mut faults) = (0, 0);
+    for _ in 0..100 {
+        match guest.through(batch(["fine"])).await {
+            Ok(_) => served += 1,
+            Err(fault) => {
+                assert_eq!(trap(&fault).cause.code(), "memory-limit", "{fault}");
+                faults += 1;
+            }
+        }
+        assert!(guest.idle_memory_bytes() <= 16 << 20);
+    }
+    assert_eq!(served + faults, 100);
+    assert!((6..=10).contains(&faults), "{faults} faults in 100 MiB");
+}
+
+#[tokio::test]
+async fn one_event_that_traps_is_named_wherever_it_stands() {
+    let rig = Rig::new();
+    let guest = rig.interceptor("hostile", &[("config.trap_word", "poison")]);
+    for row in [0, 1, 999] {
+        let mut bodies = vec!["fine"; 1000];
+        guest.through(batch(&bodies)).await.unwrap();
+        bodies[row] = "some poison here";
+        let fault = guest.through(batch(&bodies)).await.unwrap_err();
+        let trap = trap(&fault);
+        assert_eq!(trap.cause.code(), "unreachable");
+        let words = format!("event {row} has the word poison");
+        assert!(trap.last_words.contains(&words), "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn handles_run_out() {
     let (fault, _) = ends(&[], "handles").await;
     assert!(

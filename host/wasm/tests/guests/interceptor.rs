@@ -233,3 +233,20 @@ async fn a_call_that_is_cut_off_ends_its_instance_only() {
     assert_eq!(guest.through(fine.clone()).await.unwrap(), fine);
     assert_eq!(rig.host.reports()[0].instances, 2);
 }
+
+#[tokio::test]
+async fn the_example_interceptors_conform() {
+    let rig = Rig::new();
+    let samples = [
+        batch(["a DEBUG", "1234-5678", "two\nlines\n", "", "DEBUG"]),
+        with_header(&batch(["a b\r\n", "", "DEBUG 1234-5678"])),
+    ];
+    let examples = [
+        ("drop_debug", ("config.word", "DEBUG")),
+        ("redact", ("config.pattern", "[0-9]{4}-[0-9]{4}")),
+        ("split_lines", ("workers", "2")),
+    ];
+    for (example, option) in examples {
+        conforms(&rig.interceptor(example, &[option]), &samples).await;
+    }
+}

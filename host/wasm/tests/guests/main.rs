@@ -8,6 +8,7 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod any_bytes;
 mod hostile;
 mod interceptor;
 mod loading;

@@ -13,9 +13,13 @@ use crate::rig::{Rig, batch, options_of, trap};
 const NAME: &str = "k1";
 
 fn sink(rig: &Rig, options: &[(&str, &str)]) -> GuestSink {
+    of(rig, "record", options)
+}
+
+fn of(rig: &Rig, fixture: &str, options: &[(&str, &str)]) -> GuestSink {
     let mut all = vec![("limits.state_bytes", "67108864")];
     all.extend_from_slice(options);
-    let settings = options_of(ComponentKind::Sink, "record", &all);
+    let settings = options_of(ComponentKind::Sink, fixture, &all);
     let guest = rig.load(ComponentKind::Sink, NAME, &settings);
     guest.unwrap().sink().unwrap()
 }
@@ -164,4 +168,64 @@ async fn a_stop_tells_the_guest() {
     sink.stop().await.unwrap();
     let report = rig.host.reports().pop().unwrap();
     assert_eq!(report.counters, [("shutdowns".to_owned(), 1)]);
+}
+
+/// The sink of an example conforms as the fixtures do; what it delivers is only counted.
+#[tokio::test]
+async fn the_example_digest_conforms() {
+    conforms(|| {
+        let rig = Rig::new();
+        Harness::blind(Box::new(of(&rig, "digest", &[])))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_example_digest_counts_what_it_delivers() {
+    let rig = Rig::new();
+    let mut sink = of(&rig, "digest", &[]);
+    sink.start(context()).await.unwrap();
+    let first = sink.deliver(&one(batch(["one", "three"]))).await.unwrap();
+    assert_eq!(first, Outcome::Delivered);
+    let again = Segment {
+        redeliveries: 1,
+        ..one(batch(["two"])).remove(0)
+    };
+    sink.deliver(&[again]).await.unwrap();
+    let mut counters = rig.host.reports().pop().unwrap().counters;
+    counters.sort();
+    let expected = [("body_bytes", 11), ("events", 3), ("redelivered_events", 1)];
+    assert_eq!(counters, expected.map(|(name, count)| (name.into(), count)));
+}
+
+#[tokio::test]
+async fn each_misbehaviour_of_a_sink_ends_in_a_fault_that_names_it() {
+    let limits = [
+        ("limits.cpu_ms", "100"),
+        ("limits.wall_ms", "300"),
+        ("limits.memory_bytes", "16777216"),
+    ];
+    let expected = [
+        ("endless loop", "cpu-limit"),
+        ("memory bomb", "memory-limit"),
+        ("stack overflow", "stack-overflow"),
+        ("panic", "unreachable"),
+        ("sleep for ever", "wall-limit"),
+        ("sleep in std", "wall-limit"),
+        ("rows out of range", "answer-refused"),
+        ("rows twice", "answer-refused"),
+        ("broken", "broken"),
+    ];
+    let rig = Rig::new();
+    for (mode, code) in expected {
+        let mut options = limits.to_vec();
+        options.extend([("config.mode", mode), ("config.word", "poison")]);
+        let mut sink = of(&rig, "hostile_sink", &options);
+        sink.start(context()).await.unwrap();
+        let events = one(batch(["fine", "some poison", "fine"]));
+        let fault = sink.deliver(&events).await.unwrap_err();
+        assert_eq!(trap(&fault).cause.code(), code, "{mode}: {fault}");
+        let next = sink.deliver(&one(batch(["fine"]))).await;
+        assert_eq!(next.unwrap(), Outcome::Delivered, "after {mode}");
+    }
 }

@@ -9,7 +9,11 @@ use flumen_core::source::{PollNext, PolledSource, SourceInstance};
 use crate::rig::{Rig, bodies, options_of, trap};
 
 fn source(rig: &Rig, options: &[(&str, &str)]) -> Box<dyn PolledSource> {
-    let settings = options_of(ComponentKind::Source, "count", options);
+    of(rig, "count", options)
+}
+
+fn of(rig: &Rig, fixture: &str, options: &[(&str, &str)]) -> Box<dyn PolledSource> {
+    let settings = options_of(ComponentKind::Source, fixture, options);
     match rig
         .load(ComponentKind::Source, "r1", &settings)
         .unwrap()
@@ -106,4 +110,56 @@ async fn a_foreign_cursor_is_refused_by_the_guest() {
     let fault = source.open(Some(b"foreign")).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Configuration);
     source.open(None).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_example_ticker_conforms() {
+    let rig = Rig::new();
+    let options = [("config.interval_ms", "0"), ("config.limit", "120")];
+    let make = || of(&rig, "ticker", &options);
+    run_polled(PolledCase {
+        make: &make,
+        events: 120,
+        resumes: true,
+        ends: true,
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_misbehaviour_of_a_source_gives_nothing_and_is_named() {
+    let small = [
+        ("limits.cpu_ms", "100"),
+        ("limits.wall_ms", "300"),
+        ("limits.memory_bytes", "16777216"),
+    ];
+    let memory = ("limits.memory_bytes", "268435456");
+    let answer = ("limits.answer_bytes", "268435456");
+    let expected = [
+        ("endless loop", &small[..], "cpu-limit"),
+        ("memory bomb", &small[..], "memory-limit"),
+        ("stack overflow", &small[..], "stack-overflow"),
+        ("panic", &small[..], "unreachable"),
+        ("sleep for ever", &small[..], "wall-limit"),
+        ("greedy", &small[..], "answer-refused"),
+        // A cursor of 100 MiB meets whichever limit is the least.
+        ("huge cursor", &small[..], "memory-limit"),
+        ("huge cursor", &[memory][..], "answer-limit"),
+        ("huge cursor", &[memory, answer][..], "answer-refused"),
+    ];
+    let rig = Rig::new();
+    for (mode, limits, code) in expected {
+        let mut options = limits.to_vec();
+        options.extend([("config.mode", mode), ("config.after", "20")]);
+        let mut source = of(&rig, "hostile_source", &options);
+        source.open(None).await.unwrap();
+        for _ in 0..2 {
+            let polled = source.poll(10).await.unwrap();
+            source.ack(polled.cursor.as_deref());
+        }
+        for _ in 0..2 {
+            let fault = source.poll(10).await.unwrap_err();
+            assert_eq!(trap(&fault).cause.code(), code, "{mode}: {fault}");
+        }
+    }
 }

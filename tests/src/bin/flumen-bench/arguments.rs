@@ -16,11 +16,14 @@ ROWS                letters of the rows to run, such as abh; all of them by defa
   b  TCP to file_roll, output checked                      f  start and stop
   c  a filter that drops half                              g  memory
   d  64 connections instead of one                         h  reload under load
+  i  every body touched by a guest                         l  swaps of a guest at full load
+  j  a guest's filter beside the built-in one              m  start and memory with guests
+  k  guest sink, guest source                              n  a guest that loops, and its neighbour
 --rows a,b          the same
 --binary PATH       the flumen binary; given twice, the two are compared in turn
                     (default: FLUMEN_BINARY, or what cargo builds in this profile)
 --rounds N          rounds of each row (5)
---lines N           lines of a run of the rows a to d (20 million; b and c: a quarter of N)
+--lines N           lines of a run of the rows a to d and i to k (20 million; b, c and i to k: a quarter of N)
 --quick             one round of a tenth of the lines: to see that it works
 --buffer-kib N      read buffer of the raw reader (128)
 
@@ -94,10 +97,16 @@ pub(crate) enum Row {
     StartStop,
     Memory,
     Reload,
+    GuestTouch,
+    GuestFilter,
+    GuestEnds,
+    GuestSwap,
+    GuestIdle,
+    GuestLoop,
 }
 
 impl Row {
-    const ALL: [(char, Self); 8] = [
+    const ALL: [(char, Self); 14] = [
         ('a', Self::Null),
         ('b', Self::FileRoll),
         ('c', Self::Filter),
@@ -106,6 +115,12 @@ impl Row {
         ('f', Self::StartStop),
         ('g', Self::Memory),
         ('h', Self::Reload),
+        ('i', Self::GuestTouch),
+        ('j', Self::GuestFilter),
+        ('k', Self::GuestEnds),
+        ('l', Self::GuestSwap),
+        ('m', Self::GuestIdle),
+        ('n', Self::GuestLoop),
     ];
 }
 
@@ -211,7 +226,7 @@ fn rows(text: &str, rows: &mut Vec<Row>) -> Result<()> {
         match Row::ALL.iter().find(|(known, _)| *known == letter) {
             Some((_, row)) if !rows.contains(row) => rows.push(*row),
             Some(_) => {}
-            None => bail!("there is no row {letter:?} in {text:?}: the rows are a to h"),
+            None => bail!("there is no row {letter:?} in {text:?}: the rows are a to n"),
         }
     }
     Ok(())

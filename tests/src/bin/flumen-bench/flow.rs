@@ -12,6 +12,15 @@ pub(crate) enum Sink<'paths> {
     Null,
     /// Writes them to one file in the folder.
     FileRoll(&'paths Path),
+    /// Hands them to a component.
+    Guest(Guest<'paths>),
+}
+
+/// A component and its settings, each a key below the component's name and a value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Guest<'paths> {
+    pub(crate) component: &'paths Path,
+    pub(crate) settings: &'paths [(&'paths str, &'paths str)],
 }
 
 /// One netcat source, one memory channel, one sink.
@@ -24,6 +33,10 @@ pub(crate) struct Flow<'paths> {
     pub(crate) filter: bool,
     /// Add the header of the timestamp interceptor.
     pub(crate) timestamp: bool,
+    /// Hand all events to a component, so many times one after the other.
+    pub(crate) guest: Option<(Guest<'paths>, usize)>,
+    /// Seconds after which file_roll begins a new file; 0: never.
+    pub(crate) roll_interval_s: u32,
     /// Replicate into a second memory channel `c2` with a null sink `k2`.
     pub(crate) second_sink: bool,
 }
@@ -37,8 +50,45 @@ impl<'paths> Flow<'paths> {
             sink,
             filter: false,
             timestamp: false,
+            guest: None,
+            roll_interval_s: 0,
             second_sink: false,
         }
+    }
+
+    /// Whether a component takes part.
+    pub(crate) fn has_guest(&self) -> bool {
+        self.guest.is_some() || matches!(self.sink, Sink::Guest(_))
+    }
+
+    /// The names, types and options of the interceptors, below their source.
+    fn interceptors(&self) -> Vec<(String, String)> {
+        let mut names = Vec::new();
+        let mut lines = Vec::new();
+        let mut add = |options: &[(&str, &str)]| {
+            let name = format!("i{}", names.len() + 1);
+            for (key, value) in options {
+                lines.push((format!("interceptors.{name}.{key}"), (*value).to_owned()));
+            }
+            names.push(name);
+        };
+        if self.filter {
+            let regex = ("regex", FILTER_WORD);
+            add(&[("type", "regex_filter"), regex, ("excludeEvents", "true")]);
+        }
+        if self.timestamp {
+            add(&[("type", "timestamp")]);
+        }
+        if let Some((guest, copies)) = &self.guest {
+            let component = guest.component.display().to_string();
+            let mut options = vec![("type", "wasm"), ("component", component.as_str())];
+            options.extend_from_slice(guest.settings);
+            (0..*copies).for_each(|_| add(&options));
+        }
+        if !names.is_empty() {
+            lines.push(("interceptors".to_owned(), names.join(" ")));
+        }
+        lines
     }
 
     /// The configuration file.
@@ -66,14 +116,8 @@ impl<'paths> Flow<'paths> {
         );
         line("sources.r1.max-line-length", "512");
         line("sources.r1.channels", channels);
-        if self.filter {
-            line("sources.r1.interceptors", "i1");
-            line("sources.r1.interceptors.i1.type", "regex_filter");
-            line("sources.r1.interceptors.i1.regex", FILTER_WORD);
-            line("sources.r1.interceptors.i1.excludeEvents", "true");
-        } else if self.timestamp {
-            line("sources.r1.interceptors", "i1");
-            line("sources.r1.interceptors.i1.type", "timestamp");
+        for (key, value) in self.interceptors() {
+            line(&format!("sources.r1.{key}"), &value);
         }
         for channel in channels.split(' ') {
             line(&format!("channels.{channel}.type"), "memory");
@@ -91,7 +135,15 @@ impl<'paths> Flow<'paths> {
                 line("sinks.k1.type", "file_roll");
                 line("sinks.k1.sink.directory", &folder.display().to_string());
                 line("sinks.k1.sink.batchSize", "10000");
-                line("sinks.k1.sink.rollInterval", "0");
+                let interval = self.roll_interval_s.to_string();
+                line("sinks.k1.sink.rollInterval", &interval);
+            }
+            Sink::Guest(guest) => {
+                line("sinks.k1.type", "wasm");
+                line("sinks.k1.component", &guest.component.display().to_string());
+                for (key, value) in guest.settings {
+                    line(&format!("sinks.k1.{key}"), value);
+                }
             }
         }
         if self.second_sink {
@@ -121,6 +173,18 @@ mod tests {
         assert!(text.contains("a1.sinks.k2.channel = c2\n"));
         assert!(text.contains("a1.sinks.k1.sink.directory = /data\n"));
         assert!(text.contains("a1.sources.r1.interceptors.i1.type = timestamp\n"));
+        let guest = Guest {
+            component: folder,
+            settings: &[("config.a", "b")],
+        };
+        let flow = Flow {
+            guest: Some((guest, 2)),
+            ..Flow::new(4, Sink::Guest(guest))
+        };
+        let text = flow.properties();
+        assert!(text.contains("a1.sources.r1.interceptors = i1 i2\n"));
+        assert!(text.contains("a1.sources.r1.interceptors.i2.component = /data\n"));
+        assert!(text.contains("a1.sinks.k1.config.a = b\n"));
         let plain = Flow::new(4, Sink::Null).properties();
         assert!(!plain.contains("c2") && !plain.contains("k2") && !plain.contains("i1"));
     }

@@ -15,10 +15,10 @@ use crate::table::{Aim, Table, Unit};
 use crate::throughput::{mebibytes, start, stop};
 
 /// Starts of a round: they are short, and scatter.
-const STARTS: usize = 4;
+pub(crate) const STARTS: usize = 4;
 /// An agent that has had nothing to do for so long is idle. Not a synchronisation: what is measured
 /// is the state after this time.
-const IDLE: Duration = Duration::from_secs(1);
+pub(crate) const IDLE: Duration = Duration::from_secs(1);
 
 /// Row (f): from the start of the process to the first accepted connection, and from SIGTERM to
 /// the end of the process.

@@ -4,7 +4,7 @@
 //! cargo run --release -p flumen-tests --bin flumen-bench
 //! ```
 //!
-//! It prints a table in Markdown: for each row of the promise (a to h) what was measured, the
+//! It prints a table in Markdown: for each row of the promise (a to n) what was measured, the
 //! median, the range, and whether the aim is reached. A plain program that only reads the socket
 //! and finds the line ends runs in turn with flumen and shows the limit of the machine; the rows
 //! called "A/A" compare a thing with itself and show the noise: a difference smaller than theirs
@@ -25,6 +25,7 @@ mod acknowledged;
 mod arguments;
 mod flow;
 mod generator;
+mod guests;
 mod helper;
 mod lifecycle;
 mod peers;
@@ -97,5 +98,11 @@ fn measure(row: Row, arguments: &Arguments, table: &mut Table) -> Result<()> {
         Row::StartStop => lifecycle::start_and_stop(arguments, table),
         Row::Memory => lifecycle::memory(arguments, table),
         Row::Reload => reload::row(arguments, table),
+        Row::GuestTouch => guests::rates::touch(arguments, table),
+        Row::GuestFilter => guests::rates::filter(arguments, table),
+        Row::GuestEnds => guests::rates::ends(arguments, table),
+        Row::GuestSwap => guests::swap::row(arguments, table),
+        Row::GuestIdle => guests::idle::row(arguments, table),
+        Row::GuestLoop => guests::runaway::row(arguments, table),
     }
 }

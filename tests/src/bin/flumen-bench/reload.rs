@@ -157,7 +157,7 @@ fn figures(table: &mut Table, name: &str, outcome: &Outcome) {
     clippy::cast_sign_loss,
     reason = "a rank of a list in memory"
 )]
-fn nearest_rank(values: &[u64], share: f64) -> u64 {
+pub(crate) fn nearest_rank(values: &[u64], share: f64) -> u64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
     let rank = (share * sorted.len() as f64).ceil() as usize;

@@ -13,6 +13,8 @@ pub(crate) enum Unit {
     Millis,
     /// Mebibytes.
     Mebibytes,
+    /// Kibibytes.
+    Kibibytes,
     /// A quotient of two figures.
     Ratio,
     /// Things.
@@ -106,6 +108,7 @@ fn written(value: f64, unit: Unit) -> String {
         Unit::CpuMicrosPerLine => format!("{value:.3} µs"),
         Unit::Millis => format!("{value:.2} ms"),
         Unit::Mebibytes => format!("{value:.1} MiB"),
+        Unit::Kibibytes => format!("{value:.1} KiB"),
         Unit::Ratio => format!("{:.1} %", value * 100.0),
         Unit::Count => format!("{value:.0}"),
     }

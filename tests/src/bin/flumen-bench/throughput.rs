@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use flumen_tests::agent::{Agent, AgentBuilder};
 use flumen_tests::lines::LineCheck;
 use flumen_tests::wait::PATIENCE;
-use flumen_tests::{ports, process};
+use flumen_tests::{guests, ports, process};
 
 use crate::arguments::Arguments;
 use crate::flow::{Flow, Sink};
@@ -147,7 +147,14 @@ fn raw_figures(table: &mut Table, sample: &Sample) {
     );
 }
 
-fn flumen_figures(table: &mut Table, row: char, name: &str, sample: &Sample, rate: Aim, cpu: Aim) {
+pub(crate) fn flumen_figures(
+    table: &mut Table,
+    row: char,
+    name: &str,
+    sample: &Sample,
+    rate: Aim,
+    cpu: Aim,
+) {
     table.add(
         row,
         name,
@@ -257,7 +264,7 @@ fn null_run(binary: &Path, lines: u64, connections: usize) -> Result<Sample> {
 }
 
 /// One run of an agent of its own, until `taken` events have left the channel.
-fn agent_run<'paths>(
+pub(crate) fn agent_run<'paths>(
     binary: &Path,
     flow: impl FnOnce(u16) -> Flow<'paths>,
     lines: u64,
@@ -265,17 +272,30 @@ fn agent_run<'paths>(
     taken: u64,
 ) -> Result<Sample> {
     let (mut agent, port) = start(binary, flow)?;
+    let sample = measured(&agent, port, "CHANNEL.c1", lines, connections, taken)?;
+    stop(&mut agent)?;
+    Ok(sample)
+}
+
+/// Sends lines to a port of an agent that runs, until `taken` events have left the channel.
+pub(crate) fn measured(
+    agent: &Agent,
+    port: u16,
+    channel: &str,
+    lines: u64,
+    connections: usize,
+    taken: u64,
+) -> Result<Sample> {
     let mut generator = Helper::generator(port, lines, connections)?;
     let cpu_before = process::cpu_time(agent.process_id())?;
     let begin = Instant::now();
     generator.go()?;
     // The agent is not asked for its counters while lines still flow: asking costs it time.
     let (_, generator_cpu) = generator.done()?;
-    agent.wait_for_count("CHANNEL.c1", "EventTakeSuccessCount", taken, limit(lines))?;
+    agent.wait_for_count(channel, "EventTakeSuccessCount", taken, limit(lines))?;
     let wall = begin.elapsed();
     let cpu = process::cpu_time(agent.process_id())?.saturating_sub(cpu_before);
     let peak = process::peak_resident_bytes(agent.process_id())?;
-    stop(&mut agent)?;
     let sample = Sample::new(lines, wall, cpu, generator_cpu);
     Ok(Sample {
         peak_mebibytes: Some(mebibytes(peak)),
@@ -289,14 +309,23 @@ pub(crate) fn start<'paths>(
     flow: impl FnOnce(u16) -> Flow<'paths>,
 ) -> Result<(Agent, u16)> {
     let port = ports::free_port()?;
-    let builder = AgentBuilder::new(flow(port).properties())
+    let flow = flow(port);
+    let mut builder = AgentBuilder::new(flow.properties())
         .with_metrics()
         .binary(binary);
+    if flow.has_guest() {
+        builder = builder.argument(cache_argument(&guests::compiled_folder()?));
+    }
     let mut agent = builder.start()?;
     agent.wait_until_listening(port, PATIENCE)?;
     let metrics_port = agent.metrics_port()?;
     agent.wait_until_listening(metrics_port, PATIENCE)?;
     Ok((agent, port))
+}
+
+/// The argument that has an agent keep compiled components in this folder.
+pub(crate) fn cache_argument(folder: &Path) -> String {
+    format!("-Dflumen.cacheFolder={}", folder.display())
 }
 
 /// Asks the agent to end and insists that it ends well.

@@ -1,0 +1,420 @@
+//! Row (l): an interceptor whose file is replaced again and again at full load.
+//!
+//! One connection always has a hundred acknowledged lines in flight, as fast as the answers come,
+//! into file_roll. A guest writes its version behind every line. First nothing happens, then the
+//! file of the guest is replaced by one of two versions in turn, which are compiled and kept, and at
+//! last by versions that nobody has seen before and that have to be compiled.
+//!
+//! * A pause is the longest time between the write of a hundred lines and their last answer, in the
+//!   time from one replacement to the next. What a hundred lines take anyway is in it; the figures
+//!   of the quiet time, cut into stretches of the same length, tell how much that is.
+//! * The time to effect ends when the first lines with the new version are answered.
+//! * The output is read back while it is written: every line once, in order, with one version, and
+//!   every version in its turn.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use flumen_tests::agent::{Agent, AgentBuilder};
+use flumen_tests::guests::fixture;
+use flumen_tests::ports;
+use flumen_tests::sender::ACKNOWLEDGEMENT;
+use flumen_tests::wait::PATIENCE;
+use tempfile::TempDir;
+
+use super::swap_check::{Check, LINE_BYTES, consume};
+use crate::arguments::Arguments;
+use crate::flow::{Flow, Guest, Sink};
+use crate::reload::nearest_rank;
+use crate::table::{Aim, Table, Unit};
+use crate::throughput::{cache_argument, per_second, stop};
+
+/// Lines in flight.
+const WINDOW_LINES: usize = 100;
+/// What the version stands behind in the file of the guest.
+const MARK: &[u8] = b"flumen fixture stamp ";
+/// The two versions that are compiled and kept.
+const KEPT: [u64; 2] = [1, 2];
+/// The first of the versions that nobody has seen.
+const FIRST_NEW: u64 = 100;
+/// Longest wait for an answer.
+const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often, and how far apart. A replacement must have taken effect before the next one.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    quiet: usize,
+    kept: usize,
+    kept_interval: Duration,
+    new: usize,
+    new_interval: Duration,
+}
+
+const PLAN: Plan = Plan {
+    quiet: 100,
+    kept: 1000,
+    kept_interval: Duration::from_millis(100),
+    new: 20,
+    new_interval: Duration::from_secs(1),
+};
+
+/// The same, when the benchmark only shows that it works.
+const PLAN_QUICK: Plan = Plan {
+    quiet: 10,
+    kept: 50,
+    new: 3,
+    ..PLAN
+};
+
+/// A hundred lines and their answers, in nanoseconds since the beginning.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    written: u64,
+    answered: u64,
+}
+
+/// A moment from which a stretch of windows is looked at: a replacement, or nothing.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    nanos: u64,
+    interval: Duration,
+    /// The version of the new file.
+    version: Option<u64>,
+}
+
+struct Outcome {
+    windows: Vec<Window>,
+    moments: Vec<Moment>,
+    check: Check,
+}
+
+/// The row, one run for each binary.
+pub(crate) fn row(arguments: &Arguments, table: &mut Table) -> Result<()> {
+    let plan = if arguments.quick { PLAN_QUICK } else { PLAN };
+    for (place, binary) in arguments.binaries.iter().enumerate() {
+        let outcome = run(binary, plan)?;
+        figures(table, &arguments.label(place), &outcome, plan)?;
+    }
+    Ok(())
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "figures for people; counts are below 2^52"
+)]
+fn figures(table: &mut Table, name: &str, outcome: &Outcome, plan: Plan) -> Result<()> {
+    let check = &outcome.check;
+    let mut add = |what: &str, unit, aim, value| {
+        table.add('l', &format!("{name}, {what}"), unit, aim, value);
+    };
+    let none = Aim::AtMost(0.0);
+    let lines = u64::try_from(outcome.windows.len() * WINDOW_LINES)?;
+    let last = outcome.windows.last().map_or(1, |last| last.answered);
+    let rate = per_second(lines, Duration::from_nanos(last));
+    add("load", Unit::LinesPerSecond, Aim::None, rate);
+    let lost = check.lost + lines.saturating_sub(check.next);
+    add("lost", Unit::Count, none, lost as f64);
+    add(
+        "doubled or out of order",
+        Unit::Count,
+        none,
+        check.late as f64,
+    );
+    let what = "seen by no version or by two";
+    add(what, Unit::Count, none, check.strange as f64);
+    let (quiet, rest) = outcome.moments.split_at(plan.quiet);
+    let (kept, new) = rest.split_at(plan.kept);
+    for (what, moments, aims) in [
+        ("quiet", quiet, [Aim::None, Aim::None]),
+        ("swap", kept, [Aim::AtMost(1.0), Aim::AtMost(5.0)]),
+        (
+            "swap with a compiler beside it",
+            new,
+            [Aim::None, Aim::None],
+        ),
+    ] {
+        let pauses = pauses(&outcome.windows, moments);
+        for (share, word, aim) in [(0.99, "99 %", aims[0]), (1.0, "longest", aims[1])] {
+            let pause = nearest_rank(&pauses, share) as f64 / 1e6;
+            let what = format!("pause, {what}, {word} of {}", moments.len());
+            add(&what, Unit::Millis, aim, pause);
+        }
+    }
+    let effects = effects(outcome)?;
+    let (kept, new) = effects.split_at(plan.kept);
+    for (what, effects, most_ms) in [
+        ("new file to effect, compiled before", kept, 50.0),
+        ("new file to effect, to be compiled", new, 300.0),
+    ] {
+        for effect in effects {
+            let aim = Aim::AtMost(most_ms);
+            add(what, Unit::Millis, aim, effect.as_secs_f64() * 1e3);
+        }
+    }
+    if lost + check.late + check.strange > 0 {
+        bail!("the output is not what was sent: {check:?}");
+    }
+    Ok(())
+}
+
+/// For each moment, the longest window that was under way in its interval, in nanoseconds.
+fn pauses(windows: &[Window], moments: &[Moment]) -> Vec<u64> {
+    let longest = |moment: &Moment| {
+        let interval = u64::try_from(moment.interval.as_nanos()).unwrap_or(u64::MAX);
+        let end = moment.nanos.saturating_add(interval);
+        let first = windows.partition_point(|window| window.answered < moment.nanos);
+        let under_way = windows.iter().skip(first);
+        under_way
+            .take_while(|window| window.written < end)
+            .map(|window| window.answered - window.written)
+            .max()
+    };
+    moments.iter().filter_map(longest).collect()
+}
+
+/// For each replacement, the time until the first lines with its version were answered.
+fn effects(outcome: &Outcome) -> Result<Vec<Duration>> {
+    let replaced = outcome
+        .moments
+        .iter()
+        .filter_map(|moment| Some((moment.nanos, moment.version?)));
+    // The first version was there from the beginning.
+    let mut seen = outcome.check.versions.iter().skip(1);
+    let mut effects = Vec::new();
+    for (nanos, version) in replaced {
+        let Some((_, line)) = seen.next().filter(|(seen, _)| *seen == version) else {
+            bail!(
+                "replacement {} was not seen to take effect before the next",
+                effects.len() + 1
+            );
+        };
+        let window = usize::try_from(*line)? / WINDOW_LINES;
+        let answered = outcome.windows.get(window).context("a line from nowhere")?;
+        effects.push(Duration::from_nanos(
+            answered.answered.saturating_sub(nanos),
+        ));
+    }
+    Ok(effects)
+}
+
+/// The file of the guest, in any version.
+struct Versions {
+    folder: TempDir,
+    template: Vec<u8>,
+    place: usize,
+}
+
+impl Versions {
+    fn new() -> Result<Self> {
+        let template = fs::read(fixture("stamp")?).context("read the guest")?;
+        let place = memchr::memmem::find(&template, MARK).context("the guest has no mark")?;
+        Ok(Self {
+            folder: in_memory()?,
+            template,
+            place: place + MARK.len(),
+        })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("stamp.wasm")
+    }
+
+    /// Puts a version in the place of the file, as careful tools do: a new file, renamed.
+    fn put(&self, version: u64) -> Result<()> {
+        let mut bytes = self.template.clone();
+        let digits = format!("{version:08}");
+        let place = bytes.get_mut(self.place..self.place + digits.len());
+        let place = place.context("the guest is cut off behind its mark")?;
+        place.copy_from_slice(digits.as_bytes());
+        let next = self.folder.path().join("next");
+        fs::write(&next, bytes).context("write the next version")?;
+        fs::rename(&next, self.path()).context("rename the next version")
+    }
+}
+
+/// A folder whose files cost no disk, where there is one: the output is long.
+fn in_memory() -> Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    match memory.is_dir() {
+        true => tempfile::tempdir_in(memory),
+        false => tempfile::tempdir(),
+    }
+    .context("make a folder")
+}
+
+fn run(binary: &Path, plan: Plan) -> Result<Outcome> {
+    let (output, compiled) = (in_memory()?, tempfile::tempdir()?);
+    let versions = Versions::new()?;
+    let (mut agent, port) = start(binary, &versions, output.path(), compiled.path())?;
+    let over = AtomicBool::new(false);
+    let ended = AtomicBool::new(false);
+    let begin = Instant::now();
+    let (windows, moments, check) = thread::scope(|scope| {
+        let client = scope.spawn(|| send_windows(port, begin, &over));
+        let checker = scope.spawn(|| consume(output.path(), &ended));
+        let moments = replace_repeatedly(&versions, plan, begin);
+        over.store(true, Ordering::Release);
+        let windows = client.join().map_err(|_| anyhow!("the client panicked"));
+        let stopped = stop(&mut agent);
+        ended.store(true, Ordering::Release);
+        let check = checker.join().map_err(|_| anyhow!("the check panicked"))?;
+        let windows = windows?.with_context(|| said(&agent))?;
+        stopped?;
+        anyhow::Ok((windows, moments?, check?))
+    })?;
+    Ok(Outcome {
+        windows,
+        moments,
+        check,
+    })
+}
+
+fn said(agent: &Agent) -> String {
+    format!("the agent printed:\n{}", agent.output().tail())
+}
+
+fn start(
+    binary: &Path,
+    versions: &Versions,
+    output: &Path,
+    compiled: &Path,
+) -> Result<(Agent, u16)> {
+    let [first, second] = KEPT;
+    let port = ports::free_port()?;
+    let component = versions.path();
+    let guest = Guest {
+        component: &component,
+        settings: &[],
+    };
+    let flow = Flow {
+        acknowledge: true,
+        guest: Some((guest, 1)),
+        roll_interval_s: 1,
+        ..Flow::new(port, Sink::FileRoll(output))
+    };
+    let builder = AgentBuilder::new(flow.properties())
+        .binary(binary)
+        .argument(cache_argument(compiled));
+    // Whichever is compiled now is compiled before.
+    versions.put(second)?;
+    let mut warm = builder.clone().start()?;
+    warm.wait_until_listening(port, PATIENCE)?;
+    stop(&mut warm)?;
+    versions.put(first)?;
+    let mut agent = builder.start()?;
+    agent.wait_until_listening(port, PATIENCE)?;
+    Ok((agent, port))
+}
+
+/// Writes a hundred lines and reads their answers, again and again.
+fn send_windows(port: u16, begin: Instant, over: &AtomicBool) -> Result<Vec<Window>> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).context("connect")?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(SILENCE_LIMIT))?;
+    let now = || u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let due = ACKNOWLEDGEMENT.repeat(WINDOW_LINES);
+    let mut answers = vec![0; due.len()];
+    let mut windows = Vec::new();
+    let mut text = Vec::with_capacity(WINDOW_LINES * (LINE_BYTES + 1));
+    while !over.load(Ordering::Acquire) {
+        let first = windows.len() * WINDOW_LINES;
+        text.clear();
+        for number in first..first + WINDOW_LINES {
+            writeln!(text, "{number:012} {:.<26}", "")?;
+        }
+        let written = now();
+        stream.write_all(&text).context("send lines")?;
+        stream.read_exact(&mut answers).context("read answers")?;
+        anyhow::ensure!(
+            answers == due,
+            "answered {:?}",
+            String::from_utf8_lossy(&answers)
+        );
+        let answered = now();
+        windows.push(Window { written, answered });
+    }
+    Ok(windows)
+}
+
+/// Replaces the file as planned; tells when.
+fn replace_repeatedly(versions: &Versions, plan: Plan, begin: Instant) -> Result<Vec<Moment>> {
+    let quiet = (0..plan.quiet).map(|_| (plan.kept_interval, None));
+    let [first, second] = KEPT;
+    let kept = [second, first].into_iter().cycle().take(plan.kept);
+    let kept = kept.map(|version| (plan.kept_interval, Some(version)));
+    let new = (FIRST_NEW..).take(plan.new);
+    let new = new.map(|version| (plan.new_interval, Some(version)));
+    let mut moments = Vec::new();
+    // The first interval is that of the client's start.
+    let mut due = begin + plan.kept_interval;
+    for (interval, version) in quiet.chain(kept).chain(new) {
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        due += interval;
+        if let Some(version) = version {
+            versions.put(version)?;
+        }
+        moments.push(Moment {
+            nanos: u64::try_from(begin.elapsed().as_nanos())?,
+            interval,
+            version,
+        });
+    }
+    thread::sleep(due.saturating_duration_since(Instant::now()));
+    Ok(moments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_nanos(100);
+
+    fn window(written: u64, answered: u64) -> Window {
+        Window { written, answered }
+    }
+
+    fn moment(nanos: u64, version: Option<u64>) -> Moment {
+        Moment {
+            nanos,
+            interval: INTERVAL,
+            version,
+        }
+    }
+
+    #[test]
+    fn a_pause_is_the_longest_window_of_the_interval() {
+        let windows = [
+            window(0, 90),
+            window(90, 110),
+            window(110, 150),
+            window(150, 160),
+            window(199, 300),
+            window(300, 900),
+        ];
+        let moments = [moment(100, None), moment(205, None)];
+        assert_eq!(pauses(&windows, &moments), [101, 600]);
+    }
+
+    #[test]
+    fn the_effect_is_seen_in_the_answers_of_the_first_new_line() {
+        let mut outcome = Outcome {
+            windows: vec![window(0, 10), window(10, 250), window(250, 300)],
+            moments: vec![moment(1, None), moment(5, Some(2)), moment(260, Some(1))],
+            check: Check {
+                versions: vec![(1, 0), (2, 150), (1, 299)],
+                ..Check::default()
+            },
+        };
+        let expected = [245, 40].map(Duration::from_nanos);
+        assert_eq!(effects(&outcome).unwrap(), expected);
+        outcome.check.versions.remove(1);
+        let error = effects(&outcome).unwrap_err().to_string();
+        assert!(error.contains("replacement 1"), "{error}");
+    }
+}
