@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use flumen_tests::agent::AgentBuilder;
 use flumen_tests::client::Client;
 use flumen_tests::wait::PATIENCE;
-use flumen_tests::{binary, ports};
+use flumen_tests::{binary, guests, ports};
 
 /// The binary with the verb, in a folder.
 fn component(folder: &Path, arguments: &[&str]) -> Result<Command> {
@@ -64,23 +64,6 @@ pub(crate) fn empty_folder(name: &str) -> Result<PathBuf> {
     }
     fs::create_dir_all(&folder)?;
     Ok(folder)
-}
-
-/// A component of the hostile fixtures, which panics on the body `panic`.
-fn hostile() -> Result<PathBuf> {
-    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .current_dir(guests)
-        .args(["build", "--release", "--locked", "--quiet"])
-        .args(["--target", "wasm32-wasip2", "-p", "fixture-hostile"])
-        .arg("--target-dir")
-        .arg(&target)
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    assert!(cargo.status()?.success(), "the fixture builds");
-    Ok(target.join("wasm32-wasip2/release/fixture_hostile.wasm"))
 }
 
 #[test]
@@ -177,7 +160,7 @@ fn the_examples_inside_the_binary_are_told_about_and_run() -> Result<()> {
 #[test]
 fn a_trap_is_shown_with_its_code_and_the_run_goes_on() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let file = hostile()?;
+    let file = guests::fixture("hostile")?;
     let file = file.to_str().context("a path in UTF-8")?;
     let arguments = ["run", file, "--batch-size", "1"];
     let ran = run_with(folder.path(), &arguments, b"before\npanic\nbehind\n")?;
