@@ -52,4 +52,5 @@ pub mod output;
 pub mod ports;
 pub mod process;
 pub mod sender;
+pub mod terminal;
 pub mod wait;

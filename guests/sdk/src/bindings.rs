@@ -7,7 +7,7 @@
 
 pub mod base {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "flumen:plugin/base",
         generate_all,
     });
@@ -21,7 +21,7 @@ pub mod lifecycle {
             package flumen:sdk;
             world lifecycle-exports { export flumen:plugin/lifecycle@0.1.0; }
         ",
-        path: "../../wit",
+        path: "wit",
         with: { "flumen:plugin/types@0.1.0": super::types },
         pub_export_macro: true,
         export_macro_name: "export",
@@ -35,7 +35,7 @@ pub mod interceptor {
             package flumen:sdk;
             world interceptor-exports { export flumen:plugin/interceptor-api@0.1.0; }
         ",
-        path: "../../wit",
+        path: "wit",
         with: { "flumen:plugin/types@0.1.0": super::types },
         pub_export_macro: true,
         export_macro_name: "export",
@@ -49,7 +49,7 @@ pub mod sink {
             package flumen:sdk;
             world sink-exports { export flumen:plugin/sink-api@0.1.0; }
         ",
-        path: "../../wit",
+        path: "wit",
         with: { "flumen:plugin/types@0.1.0": super::types },
         pub_export_macro: true,
         export_macro_name: "export",
@@ -63,7 +63,7 @@ pub mod source {
             package flumen:sdk;
             world source-exports { export flumen:plugin/source-api@0.1.0; }
         ",
-        path: "../../wit",
+        path: "wit",
         with: { "flumen:plugin/types@0.1.0": super::types },
         pub_export_macro: true,
         export_macro_name: "export",

@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::arguments::AgentArguments;
 use crate::check::problems_text;
+use crate::examples::EXAMPLES;
 use crate::logging::{self, Console};
 use crate::output::{complain, print};
 use crate::progress;
@@ -32,10 +33,10 @@ const WORKERS_MAX: usize = 64;
 /// Each is short; more at a time wait for each other.
 const BLOCKING_THREADS_MAX: usize = 32;
 
-/// What runs without `--conf-file`: the first example of Flume's user guide.
-const EXAMPLE: &str = include_str!("../../../conf/example.conf");
-const EXAMPLE_NAME: &str = "conf/example.conf";
-const EXAMPLE_AGENT: &str = "a1";
+/// What runs without `--conf-file`: lines through two components that stand inside the binary.
+const DEFAULT: &str = include_str!("../../../conf/default.conf");
+const DEFAULT_NAME: &str = "conf/default.conf";
+const DEFAULT_AGENT: &str = "a1";
 
 /// Files of Flume's own settings that flumen does not read, and what to do instead.
 const FLUME_SETTINGS: [(&str, &str); 4] = [
@@ -54,9 +55,9 @@ pub(crate) fn run(program: &str, arguments: AgentArguments) -> ExitCode {
         Ok(settings) => settings,
         Err(errors) => return fail(program, &errors),
     };
-    if arguments.files.is_empty() && arguments.name.as_deref().is_some_and(is_not_example) {
+    if arguments.files.is_empty() && arguments.name.as_deref().is_some_and(is_not_default) {
         let what = format!(
-            "flag --conf-file is missing; without it only the example runs, as agent {EXAMPLE_AGENT}"
+            "flag --conf-file is missing; without it only the built-in configuration runs, as agent {DEFAULT_AGENT}"
         );
         return fail(program, &[what]);
     }
@@ -100,8 +101,8 @@ fn fail(program: &str, complaints: &[String]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn is_not_example(name: &str) -> bool {
-    name != EXAMPLE_AGENT
+fn is_not_default(name: &str) -> bool {
+    name != DEFAULT_AGENT
 }
 
 fn runtime() -> std::io::Result<Runtime> {
@@ -117,13 +118,13 @@ fn runtime() -> std::io::Result<Runtime> {
 /// Where the configuration comes from.
 enum Configuration {
     Files(ConfigFiles),
-    Example,
+    Default,
 }
 
 impl Configuration {
     fn of(arguments: &AgentArguments) -> Self {
         if arguments.files.is_empty() {
-            return Configuration::Example;
+            return Configuration::Default;
         }
         Configuration::Files(ConfigFiles {
             paths: arguments.files.clone(),
@@ -135,7 +136,7 @@ impl Configuration {
     fn watcher(&self) -> Option<ConfigWatcher> {
         match self {
             Configuration::Files(files) => Some(ConfigWatcher::new(&files.paths)),
-            Configuration::Example => None,
+            Configuration::Default => None,
         }
     }
 
@@ -143,8 +144,8 @@ impl Configuration {
         let catalogue = flumen_agent::catalogue();
         match self {
             Configuration::Files(files) => files.load(&catalogue),
-            Configuration::Example => {
-                let document = Document::parse(Dialect::Properties, EXAMPLE_NAME, EXAMPLE);
+            Configuration::Default => {
+                let document = Document::parse(Dialect::Properties, DEFAULT_NAME, DEFAULT);
                 Ok(flumen_config::check(&document, None, &catalogue))
             }
         }
@@ -221,7 +222,7 @@ fn tell_remarks(arguments: &AgentArguments, settings: &AgentSettings) {
     }
     if arguments.files.is_empty() {
         info!(
-            "no --conf-file is given, so the example runs: lines sent to localhost:44444 are logged"
+            "no --conf-file is given, so {DEFAULT_NAME} runs: lines sent to 127.0.0.1:44444 are logged, but those with DEBUG"
         );
     }
 }
@@ -273,6 +274,7 @@ impl Session {
                 .state_folder
                 .clone()
                 .or_else(|| users_state_folder(plan.agent.as_str())),
+            examples: EXAMPLES,
             ..AgentOptions::default()
         };
         let handle = Handle::start(plan, options)
@@ -334,7 +336,9 @@ impl Session {
                 // What came of it is in the log.
                 let _ = reload(handle, files, &flumen_agent::catalogue()).await;
             }
-            Configuration::Example => info!("the example has no file that could be read again"),
+            Configuration::Default => {
+                info!("the built-in configuration has no file that could be read again")
+            }
         }
     }
 
@@ -389,7 +393,7 @@ fn events_in_channels(handle: &Handle) -> u64 {
 
 /// Where a user's programs keep what can be made again. `None` without a home: then components are
 /// compiled at each start.
-fn users_cache_folder() -> Option<PathBuf> {
+pub(crate) fn users_cache_folder() -> Option<PathBuf> {
     let cache = users_folder("XDG_CACHE_HOME", ".cache")?;
     Some(cache.join("flumen").join("compiled"))
 }
@@ -428,18 +432,18 @@ mod tests {
     }
 
     #[test]
-    fn the_example_runs_as_it_is() {
-        let checked = Configuration::Example.check().unwrap();
+    fn the_built_in_configuration_is_right() {
+        let checked = Configuration::Default.check().unwrap();
         assert_eq!(checked.problems, []);
         let plan = checked.plan.unwrap();
-        assert_eq!(plan.agent.as_str(), EXAMPLE_AGENT);
+        assert_eq!(plan.agent.as_str(), DEFAULT_AGENT);
         let nothing = nothing_of(&plan);
         assert_eq!(
             PlanDiff::between(&nothing, &plan).lines(),
             [
                 "+ channel c1 (memory)",
                 "+ source r1 (netcat) to c1",
-                "+ sink k1 (logger) on c1",
+                "+ sink k1 (wasm) on c1",
             ]
         );
     }

@@ -4,12 +4,16 @@
 //! `-conf-provider` are the same flag, a value follows as the next word or behind `=`, and the
 //! options of the Java virtual machine have their value attached (`-Dname=value`, `-Xmx20m`).
 
+mod component;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
 use flumen_config::problem::nearest_name;
+
+pub(crate) use component::{ComponentCommand, NewArguments, RunArguments};
 
 use crate::flags::{Flag, FlagId, FlagValue, Treatment, VERBS, Verb, flags_of, verb_called};
 
@@ -19,6 +23,7 @@ pub(crate) enum Command {
     Agent(AgentArguments),
     Check(CheckArguments),
     Convert(ConvertArguments),
+    Component(ComponentCommand),
     Docs(DocsPage),
     /// The usage, or a command or component explained.
     Help(Option<String>),
@@ -103,9 +108,17 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command
         "--version" | "-V" => return Ok(Command::Version),
         _ => {}
     }
-    let Some(row) = verb_called(&first) else {
+    let name = match first.as_ref() {
+        component::GROUP => match component::full_name(words.next())? {
+            Some(name) => name,
+            None => return Ok(Command::Help(Some(component::GROUP.to_owned()))),
+        },
+        name => name.to_owned(),
+    };
+    let Some(row) = verb_called(&name) else {
         let names = VERBS.iter().map(|row| row.name);
-        return wrong(format!("unknown command {first}{}", asked(&first, names)));
+        let names = names.chain([component::GROUP]);
+        return wrong(format!("unknown command {name}{}", asked(&name, names)));
     };
     if let Treatment::NotBuilt(remedy) = row.treatment {
         return wrong(format!("command {} is not built: {remedy}", row.name));
@@ -127,6 +140,7 @@ struct Collected {
     conf_folders: Vec<PathBuf>,
     against: Vec<PathBuf>,
     output: Option<PathBuf>,
+    component: component::Collected,
     properties: BTreeMap<String, String>,
     no_reload: bool,
     dry_run: bool,
@@ -144,6 +158,7 @@ impl Collected {
             conf_folders: Vec::new(),
             against: Vec::new(),
             output: None,
+            component: component::Collected::default(),
             properties: BTreeMap::new(),
             no_reload: false,
             dry_run: false,
@@ -226,6 +241,14 @@ impl Collected {
             FlagId::DryRun => self.dry_run = true,
             FlagId::Against => self.against.push(value.into()),
             FlagId::Output => self.output = Some(value.into()),
+            FlagId::Kind
+            | FlagId::Folder
+            | FlagId::Input
+            | FlagId::Config
+            | FlagId::BatchSize
+            | FlagId::Rounds
+            | FlagId::Events
+            | FlagId::Headers => self.component.take(flag, value)?,
             FlagId::Help => self.help = true,
             FlagId::Other => {}
         }
@@ -259,6 +282,10 @@ impl Collected {
                 output: self.output,
                 properties: self.properties,
             })),
+            Verb::ComponentNew => self.component.new_project(self.plain),
+            Verb::ComponentBuild => component::build(self.plain),
+            Verb::ComponentInspect => component::inspect(self.plain),
+            Verb::ComponentRun => self.component.run(self.plain),
             Verb::Docs => self.docs(),
             Verb::Help => self.help(),
             Verb::Version | Verb::Foreign => match self.plain.first() {
@@ -313,7 +340,13 @@ impl Collected {
 
     fn help(self) -> Result<Command, UsageError> {
         let mut words = self.plain.into_iter();
-        let topic = words.next();
+        let mut topic = words.next();
+        if topic.as_deref() == Some(OsStr::new(component::GROUP))
+            && let (Some(group), Some(verb)) = (&mut topic, words.next())
+        {
+            group.push(" ");
+            group.push(verb);
+        }
         match words.next() {
             Some(word) => wrong(unexpected(&word)),
             None => Ok(Command::Help(

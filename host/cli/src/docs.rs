@@ -34,8 +34,8 @@ const DIFFERENCES: &str = "\
 `flume.opts` and log4j files are not read. Give `-D` properties on the command line.
 * A wrong flag or property ends the program with exit code 1; Flume logs some of them and ends with 0.
 * An argument that is no flag is an error for `agent`; Flume ignores it.
-* `agent` without `--name` runs the only agent of the file, and without `--conf-file` the example \
-`conf/example.conf`.
+* `agent` without `--name` runs the only agent of the file, and without `--conf-file` \
+`conf/default.conf`.
 * Metrics are served on 127.0.0.1, not on all addresses; `-Dflumen.monitoring.bind=0.0.0.0` gives \
 Flume's behaviour. A port in use keeps the agent from starting.
 * At `/metrics` components appear that count nothing in Flume (netcat, logger, null), with a state; \

@@ -32,6 +32,10 @@ pub(crate) enum Verb {
     Agent,
     Check,
     Convert,
+    ComponentNew,
+    ComponentBuild,
+    ComponentInspect,
+    ComponentRun,
     Docs,
     Help,
     Version,
@@ -78,9 +82,13 @@ impl VerbRow {
 /// All commands, in the order of the usage.
 #[rustfmt::skip]
 pub(crate) static VERBS: &[VerbRow] = &[
-    verb(Verb::Agent, "agent", "[--conf-file FILE]... [--name NAME] [-Dname=value]...", "run an agent; without a file, the example of the README", true),
-    verb(Verb::Check, "check", "FILE... [--name NAME] [--against OLD]", "print all problems of a configuration; exit code 1 on an error", false),
+    verb(Verb::Agent, "agent", "[--conf-file FILE]... [--name NAME] [-Dname=value]...", "run an agent; without a file, that of the README", true),
+    verb(Verb::Check, "check", "FILE... [--name NAME] [--against OLD]", "print all problems of a configuration; exit 1 on an error", false),
     verb(Verb::Convert, "convert", "FILE... [--output FILE]", "write a configuration as TOML", false),
+    verb(Verb::ComponentNew, "component new", "--kind source|interceptor|sink NAME [--folder DIR]", "write the project of a new component", false),
+    verb(Verb::ComponentBuild, "component build", "[FOLDER]", "build a component's project with cargo", false),
+    verb(Verb::ComponentInspect, "component inspect", "FILE", "tell what a component is and asks for, and whether it runs", false),
+    verb(Verb::ComponentRun, "component run", "FILE [--input EVENTS] [--config NAME=VALUE]...", "run one component against a file of events", false),
     verb(Verb::Help, "help", "[COMMAND | COMPONENT]", "explain a command, or the options of a component", true),
     verb(Verb::Docs, "docs", "compatibility | reference", "print a generated page of the documentation", false),
     verb(Verb::Version, "version", "", "print the version", true),
@@ -100,6 +108,14 @@ pub(crate) enum FlagId {
     DryRun,
     Against,
     Output,
+    Kind,
+    Folder,
+    Input,
+    Config,
+    BatchSize,
+    Rounds,
+    Events,
+    Headers,
     Help,
     /// One that is not obeyed.
     Other,
@@ -201,10 +217,15 @@ const ALL: &[Verb] = &[
     Verb::Agent,
     Verb::Check,
     Verb::Convert,
+    Verb::ComponentNew,
+    Verb::ComponentBuild,
+    Verb::ComponentInspect,
+    Verb::ComponentRun,
     Verb::Docs,
     Verb::Help,
     Verb::Version,
 ];
+const RUN: &[Verb] = &[Verb::ComponentRun];
 
 const NO_JVM: &str = "there is no Java virtual machine";
 const USE_FILE: &str = "fetch the configuration into a file and name it with --conf-file; a file that is replaced is noticed at once";
@@ -219,6 +240,14 @@ pub(crate) static FLAGS: &[Flag] = &[
     flag(FlagId::DryRun, &["--dryrun", "-d"], FlagValue::None, SCRIPT, "check the configuration, print what would run, and end"),
     flag(FlagId::Against, &["--against"], FlagValue::Next("OLD"), &[Verb::Check], "print what a reload from this configuration would change"),
     flag(FlagId::Output, &["--output", "-o"], FlagValue::Next("FILE"), &[Verb::Convert], "write here instead of to standard output"),
+    flag(FlagId::Kind, &["--kind"], FlagValue::Next("KIND"), &[Verb::ComponentNew, Verb::ComponentRun], "source, interceptor or sink; `component run` takes by default what the component was built for"),
+    flag(FlagId::Folder, &["--folder"], FlagValue::Next("DIR"), &[Verb::ComponentNew], "where the project is written; by default a new folder of the component's name"),
+    flag(FlagId::Input, &["--input"], FlagValue::Next("EVENTS"), RUN, "a file with one event a line for an interceptor or sink, or - for standard input, which is the default"),
+    flag(FlagId::Config, &["--config"], FlagValue::Next("NAME=VALUE"), RUN, "a setting of the component's own, as config.NAME in a configuration; again for more"),
+    flag(FlagId::BatchSize, &["--batch-size"], FlagValue::Next("N"), RUN, "events in one call, 1000 by default"),
+    flag(FlagId::Rounds, &["--rounds"], FlagValue::Next("N"), RUN, "how often the file of events is gone through, for steady figures; only the first round is printed"),
+    flag(FlagId::Events, &["--events"], FlagValue::Next("N"), RUN, "events after which a source has given enough, 10 by default"),
+    flag(FlagId::Headers, &["--headers"], FlagValue::None, RUN, "print the headers of each event before its body"),
     flag(FlagId::Help, &["--help", "-h"], FlagValue::None, ALL, "explain the command"),
     flag(FlagId::Conf, &["--conf", "-c"], FlagValue::Next("DIR"), SCRIPT, "the folder of Flume's own settings; only looked at to say what is not read there"),
     idle(&["--poll-interval", "-i"], FlagValue::Next("SECONDS"), AGENT, "how often Flume looks for changes", "a change is noticed at once"),

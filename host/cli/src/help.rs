@@ -5,14 +5,14 @@ use std::fmt::Write;
 use flumen_agent::reference::component_help;
 
 use crate::arguments::asked;
-use crate::flags::{FlagId, Treatment, VERBS, VerbRow, flags_of, verb_called};
+use crate::flags::{FlagId, Treatment, VERBS, VerbRow, flags_of};
 use crate::system_properties::PROPERTIES;
 
 /// The widest line, as in the help of a component.
 const COLUMNS_MAX: usize = 80;
 
 /// Where the explanations of commands begin.
-const COMMAND_COLUMNS: usize = 16;
+const COMMAND_COLUMNS: usize = 18;
 
 /// The usage, of the program under the name that it was called by.
 pub(crate) fn usage(program: &str) -> String {
@@ -40,9 +40,11 @@ pub(crate) fn usage(program: &str) -> String {
 pub(crate) fn topic(program: &str, name: &str) -> Result<String, String> {
     let catalogue = flumen_agent::catalogue();
     let mut texts = Vec::new();
-    if let Some(row) = verb_called(name) {
-        texts.push(command_help(program, row));
-    }
+    // `component` stands for all commands that begin with it.
+    let group = format!("{name} ");
+    let rows = VERBS.iter();
+    let rows = rows.filter(|row| row.name == name || row.name.starts_with(&group));
+    texts.extend(rows.map(|row| command_help(program, row)));
     let components = catalogue.rows().iter().filter(|row| row.is_called(name));
     texts.extend(components.map(|row| component_help(row)));
     if texts.is_empty() {

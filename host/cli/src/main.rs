@@ -2,7 +2,8 @@
 //!
 //! * `flags`, `system_properties`: the command line as data.
 //! * `arguments`: words to a command, pure.
-//! * `agent`, `check`, `convert`, `docs`, `help`, `version`: one file per verb.
+//! * `agent`, `check`, `component`, `convert`, `docs`, `help`, `version`: one file per verb.
+//! * `examples`: the components inside the binary.
 //! * `logging`, `progress`, `output`: what is written where; `signals`: what is heard.
 //!
 //! Exit codes: 0 done, or drained after a signal; 1 wrong usage, wrong configuration, or a failure
@@ -11,8 +12,10 @@
 mod agent;
 mod arguments;
 mod check;
+mod component;
 mod convert;
 mod docs;
+mod examples;
 mod flags;
 mod help;
 mod logging;
@@ -62,6 +65,7 @@ fn run(program: &str, command: Command) -> ExitCode {
         Command::Agent(arguments) => agent::run(program, arguments),
         Command::Check(arguments) => check::run(program, arguments),
         Command::Convert(arguments) => convert::run(program, arguments),
+        Command::Component(command) => component::run(program, command),
         Command::Docs(page) => print_or_fail(program, &docs::text(page)),
         Command::Help(None) => print_or_fail(program, &help::usage(program)),
         Command::Help(Some(topic)) => match help::topic(program, &topic) {

@@ -6,6 +6,9 @@ use std::fmt;
 use flumen_core::option::ComponentKind;
 use wasmtime::wasmparser::{Encoding, Parser, Payload};
 
+/// What every wasm file begins with.
+const MAGIC: &[u8] = b"\0asm";
+
 /// The package whose worlds a component is built for.
 const PACKAGE: &str = "flumen:plugin";
 
@@ -104,6 +107,9 @@ impl Contract {
     /// # Errors
     /// [`ContractError::NotWasm`] or [`ContractError::NotAComponent`].
     pub fn read(bytes: &[u8]) -> Result<Self, ContractError> {
+        if !bytes.starts_with(MAGIC) {
+            return Err(not_wasm("it does not begin like one"));
+        }
         let mut contract = Self::default();
         // Sections of nested modules and components lie between their header and their end.
         let mut depth = 0_u32;
@@ -146,6 +152,11 @@ impl Contract {
         })
     }
 
+    /// Why an import is not granted; `None` when it is.
+    pub fn refusal(import: &str) -> Option<String> {
+        refusal(import)
+    }
+
     /// Checks that the component is of the wanted kind, of our version, and asks for nothing that
     /// is not granted.
     ///
@@ -173,7 +184,7 @@ impl Contract {
         let refused: Vec<String> = self
             .imports
             .iter()
-            .filter_map(|name| refusal(name))
+            .filter_map(|name| Some(format!("{name} ({})", refusal(name)?)))
             .collect();
         match refused.is_empty() {
             true => Ok(()),
@@ -237,7 +248,7 @@ fn is_version(full: &str, wanted: &str) -> bool {
         .is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// Why an import is refused, with its name; `None` when it is granted.
+/// Why an import is refused; `None` when it is granted.
 fn refusal(import: &str) -> Option<String> {
     let name = Name::parse(import);
     let (known, version) = if name.package == PACKAGE {
@@ -245,14 +256,14 @@ fn refusal(import: &str) -> Option<String> {
     } else if WASI_PACKAGES.contains(&name.package) {
         (true, WASI_VERSION)
     } else if name.package.starts_with("wasi:") {
-        return Some(format!("{import} (this capability is not built yet)"));
+        return Some("this capability is not built yet".to_owned());
     } else {
         (false, VERSION)
     };
     match (known, is_version(name.version, version)) {
         (true, true) => None,
-        (true, false) => Some(format!("{import} (only {version} is spoken here)")),
-        (false, _) => Some(format!("{import} (unknown here)")),
+        (true, false) => Some(format!("only {version} is spoken here")),
+        (false, _) => Some("unknown here".to_owned()),
     }
 }
 

@@ -11,8 +11,10 @@
 
 mod bad_input;
 mod command_line;
+mod components;
 mod examples;
 mod failing;
+mod first_component;
 mod first_example;
 mod flow;
 mod guests;

@@ -1,3 +1,5 @@
+use flumen_agent::component::GuestKind;
+
 use super::*;
 
 fn parsed(line: &str) -> Result<Command, UsageError> {
@@ -212,4 +214,103 @@ fn a_file_name_may_be_any_bytes() {
     }
     let error = parse(["agent".into(), "-n".into(), odd]).unwrap_err();
     assert!(error.to_string().contains("is not UTF-8"), "{error}");
+}
+
+fn component(line: &str) -> ComponentCommand {
+    match parsed(line) {
+        Ok(Command::Component(command)) => command,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_component_is_made_built_and_looked_at() {
+    assert_eq!(
+        component("component new --kind sink a-b"),
+        ComponentCommand::New(NewArguments {
+            kind: GuestKind::Sink,
+            name: "a-b".to_owned(),
+            folder: "a-b".into(),
+        })
+    );
+    let ComponentCommand::New(arguments) = component("component new x --folder y --kind=source")
+    else {
+        panic!("no new project");
+    };
+    assert_eq!(arguments.folder, PathBuf::from("y"));
+    assert_eq!(
+        component("component build"),
+        ComponentCommand::Build(".".into())
+    );
+    assert_eq!(
+        component("component build x"),
+        ComponentCommand::Build("x".into())
+    );
+    let inspect = ComponentCommand::Inspect("example:a".to_owned());
+    assert_eq!(component("component inspect example:a"), inspect);
+}
+
+#[test]
+fn a_component_is_run_against_events() {
+    let run = |line: &str| match component(line) {
+        ComponentCommand::Run(arguments) => arguments,
+        other => panic!("{line}: {other:?}"),
+    };
+    let arguments = run("component run a.wasm");
+    assert_eq!((arguments.kind, arguments.input.clone()), (None, None));
+    assert_eq!((arguments.batch_events, arguments.rounds), (1000, 1));
+    assert_eq!(arguments, run("component run a.wasm --input -"));
+    let line = "component run --kind sink --input e --rounds 3 --batch-size 7 --events 9 \
+                --config a=b=c --config d= --headers a.wasm";
+    let arguments = run(line);
+    assert_eq!(arguments.kind, Some(GuestKind::Sink));
+    assert_eq!(arguments.input, Some("e".into()));
+    assert_eq!((arguments.batch_events, arguments.rounds), (7, 3));
+    assert!(arguments.source_events == 9 && arguments.with_headers);
+    let settings = [("a", "b=c"), ("d", "")].map(|(name, value)| (name.into(), value.into()));
+    assert_eq!(arguments.settings, settings);
+}
+
+#[test]
+fn commands_about_components_say_what_is_wrong() {
+    for (line, word) in [
+        (
+            "component",
+            "needs one of the words new, build, inspect, run",
+        ),
+        ("component bulid", "did you mean build?"),
+        (
+            "component new --kind sink",
+            "the name of the component is missing",
+        ),
+        ("component new a", "--kind is missing"),
+        ("component new a b --kind sink", "unexpected argument b"),
+        ("component new a --kind snik", "did you mean sink?"),
+        ("component build a b", "unexpected argument b"),
+        ("component inspect", "the file of the component is missing"),
+        (
+            "component run a --rounds 0 --input e",
+            "--rounds needs a number from 1",
+        ),
+        (
+            "component run a --rounds 2",
+            "--rounds needs a file of events",
+        ),
+        ("component run a --batch-size 1000000", "at most 100000"),
+        ("component run a --config x", "NAME=VALUE"),
+        ("component run a --folder x", "unknown flag --folder"),
+    ] {
+        let said = refusal(line);
+        assert!(said.contains(word), "{line}: {said}");
+    }
+}
+
+#[test]
+fn help_about_components_is_asked_for_in_every_way() {
+    let help = |topic: &str| Ok(Command::Help(Some(topic.to_owned())));
+    assert_eq!(parsed("component --help"), help("component"));
+    assert_eq!(parsed("help component"), help("component"));
+    assert_eq!(parsed("help component run"), help("component run"));
+    assert_eq!(parsed("component run --help"), help("component run"));
+    assert!(parsed("help component run more").is_err());
 }
