@@ -91,8 +91,9 @@ impl Stage {
         Ok(())
     }
 
-    /// Ends the neighbour and the agent; the neighbour has what it sent.
-    fn end(&self, mut agent: Agent, neighbour: Neighbour) -> Result<()> {
+    /// Ends the neighbour and the agent, which must have lost none of the neighbour's lines; gives
+    /// what the agent printed at last.
+    fn end(&self, mut agent: Agent, neighbour: Neighbour) -> Result<String> {
         let (sent, longest) = neighbour.stop()?;
         agent.terminate()?;
         assert!(agent.wait_exit(PATIENCE)?.success());
@@ -101,7 +102,7 @@ impl Stage {
         let verdict = check.finish();
         assert!(verdict.is_clean(), "{verdict:?}");
         assert!(longest < NEIGHBOUR_WAIT_MAX, "{longest:?}");
-        Ok(())
+        Ok(agent.output().tail())
     }
 }
 
@@ -280,11 +281,11 @@ fn sink_attack(attack: &str, cause: &str) -> Result<()> {
     sender.send_acknowledged(10)?;
     agent.wait_for_count("SINK.k1", "EventDrainAttemptCount", 11, PATIENCE)?;
     stage.correct(&agent, &source, &to_files(stage.hostile.path()))?;
-    stage.end(agent, neighbour)?;
+    let said = stage.end(agent, neighbour)?;
     let mut check = LineCheck::new().expect_lane(0, sender.sent());
     check.folder(stage.hostile.path())?;
     let verdict = check.finish();
-    assert!(verdict.is_clean(), "{verdict:?}");
+    assert!(verdict.is_clean(), "{attack}: {verdict:?}\n{said}");
     Ok(())
 }
 
@@ -333,10 +334,10 @@ fn source_attack(attack: &str, cause: &str, limits: &str) -> Result<()> {
     assert_eq!(accepted, Some(50), "what came before the attack is kept");
     stage.correct(&agent, &source(""), &sink)?;
     agent.wait_for_count("SINK.k1", "EventDrainSuccessCount", 100, PATIENCE)?;
-    stage.end(agent, neighbour)?;
+    let said = stage.end(agent, neighbour)?;
     let mut check = LineCheck::new().expect_lane(0, 100);
     check.folder(stage.hostile.path())?;
     let verdict = check.finish();
-    assert!(verdict.is_clean(), "{verdict:?}");
+    assert!(verdict.is_clean(), "{attack}: {verdict:?}\n{said}");
     Ok(())
 }
