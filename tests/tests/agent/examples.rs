@@ -146,6 +146,27 @@ fn split_lines_makes_one_event_of_each_line() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn digest_counts_and_hashes_what_it_gets() -> Result<()> {
+    let mut flow = Flow::to_logger(ports::free_port()?);
+    flow.sink = format!("type = wasm\ncomponent = {}", example("digest")?.display());
+    let mut agent = agent(&flow.text()).start()?;
+    agent.wait_until_listening(flow.port, COMPILE_PATIENCE)?;
+    say(flow.port, "flumen\n")?;
+    agent.wait_for_count("SINK.k1", "EventDrainSuccessCount", 1, PATIENCE)?;
+    let metrics = agent.metrics()?;
+    assert_eq!(metrics.count("GUEST.sinks.k1", "own.body_bytes"), Some(6));
+    // What the example's own test says of this body, without an agent.
+    let low = metrics.text("GUEST.sinks.k1", "own.digest_low_48_bits");
+    assert_eq!(low.unwrap().parse::<f64>()?, 190_604_684_578_260.0);
+    agent.terminate()?;
+    agent
+        .output()
+        .wait_for("1 events, digest 2526ad5a9c844dd4", PATIENCE)?;
+    assert!(agent.wait_exit(PATIENCE)?.success());
+    Ok(())
+}
+
 /// The ticker into files, with this text before each number.
 fn ticking(text: &str, folder: &Path) -> Result<String> {
     Ok(format!(

@@ -33,6 +33,12 @@ const NEIGHBOUR_WAIT_MAX: Duration = Duration::from_secs(10);
 const LIMITS: &str = "limits.cpu_ms = 100\nlimits.wall_ms = 300\nlimits.memory_bytes = 33554432\n\
                       limits.log_lines_per_second = 10\n";
 
+/// The hostile interceptor on the pages of the metrics.
+const INTERCEPTOR: &str = "GUEST.sources.r1.interceptors.i1";
+
+/// Attacks of the interceptor that end its instance: a state that is too large is only refused.
+const STRIKES: u64 = 14;
+
 /// A flow under attack beside the neighbour's, in one agent, with an output folder for each.
 struct Stage {
     hostile: TempDir,
@@ -91,8 +97,9 @@ impl Stage {
         Ok(())
     }
 
-    /// Ends the neighbour and the agent; the neighbour has what it sent.
-    fn end(&self, mut agent: Agent, neighbour: Neighbour) -> Result<()> {
+    /// Ends the neighbour and the agent, which must have lost none of the neighbour's lines; gives
+    /// what the agent printed at last.
+    fn end(&self, mut agent: Agent, neighbour: Neighbour) -> Result<String> {
         let (sent, longest) = neighbour.stop()?;
         agent.terminate()?;
         assert!(agent.wait_exit(PATIENCE)?.success());
@@ -101,7 +108,7 @@ impl Stage {
         let verdict = check.finish();
         assert!(verdict.is_clean(), "{verdict:?}");
         assert!(longest < NEIGHBOUR_WAIT_MAX, "{longest:?}");
-        Ok(())
+        Ok(agent.output().tail())
     }
 }
 
@@ -190,6 +197,8 @@ fn an_interceptor_that_fails_refuses_its_lines_and_serves_the_next() -> Result<(
         assert_eq!(client.ask("fine")?, "OK", "a new instance after {attack}");
         accepted.push_str("fine\n");
     }
+    let strikes = agent.metrics()?.count(INTERCEPTOR, "StrikeCount");
+    assert!(strikes >= Some(STRIKES), "{strikes:?}");
     stage.correct(&agent, &guarded(&example("drop_debug")?, ""), &sink)?;
     for (attack, _) in attacks {
         assert_eq!(client.ask(attack)?, "OK", "{attack}");
@@ -209,6 +218,7 @@ fn an_interceptor_that_floods_or_leaks_loses_nothing() -> Result<()> {
     let sink = to_files(stage.hostile.path());
     let settings = format!(
         "type = wasm\ncomponent = {}\nlimits.log_lines_per_second = 10\n\
+         limits.cpu_ms = 60000\nlimits.wall_ms = 60000\n\
          limits.memory_bytes = 33554432\nconfig.leak_bytes = 1048576\n",
         fixture("hostile")?.display()
     );
@@ -234,6 +244,10 @@ fn an_interceptor_that_floods_or_leaks_loses_nothing() -> Result<()> {
     assert!(refused > 0, "100 MiB are more than the limit");
     let said = agent.output().wait_for("limits.memory_bytes", PATIENCE)?;
     assert!(said.text.contains("i1"), "{}", said.text);
+    let left_out = agent.metrics()?.count(INTERCEPTOR, "LogLinesSuppressed");
+    assert!(left_out > Some(10_000), "{left_out:?}");
+    // The count of lines that were left out is told at the latest when the guest goes.
+    stage.correct(&agent, &netcat(stage.port), &sink)?;
     let flood = "log lines above limits.log_lines_per_second were left out";
     let said = agent.output().wait_for(flood, PATIENCE)?;
     assert!(said.text.contains("i1"), "{}", said.text);
@@ -280,11 +294,11 @@ fn sink_attack(attack: &str, cause: &str) -> Result<()> {
     sender.send_acknowledged(10)?;
     agent.wait_for_count("SINK.k1", "EventDrainAttemptCount", 11, PATIENCE)?;
     stage.correct(&agent, &source, &to_files(stage.hostile.path()))?;
-    stage.end(agent, neighbour)?;
+    let said = stage.end(agent, neighbour)?;
     let mut check = LineCheck::new().expect_lane(0, sender.sent());
     check.folder(stage.hostile.path())?;
     let verdict = check.finish();
-    assert!(verdict.is_clean(), "{verdict:?}");
+    assert!(verdict.is_clean(), "{attack}: {verdict:?}\n{said}");
     Ok(())
 }
 
@@ -333,10 +347,10 @@ fn source_attack(attack: &str, cause: &str, limits: &str) -> Result<()> {
     assert_eq!(accepted, Some(50), "what came before the attack is kept");
     stage.correct(&agent, &source(""), &sink)?;
     agent.wait_for_count("SINK.k1", "EventDrainSuccessCount", 100, PATIENCE)?;
-    stage.end(agent, neighbour)?;
+    let said = stage.end(agent, neighbour)?;
     let mut check = LineCheck::new().expect_lane(0, 100);
     check.folder(stage.hostile.path())?;
     let verdict = check.finish();
-    assert!(verdict.is_clean(), "{verdict:?}");
+    assert!(verdict.is_clean(), "{attack}: {verdict:?}\n{said}");
     Ok(())
 }

@@ -1,16 +1,22 @@
 //! Sink `digest`: counts events and bytes and sums the hashes of all bodies, so that what went in and
-//! what came out can be compared whatever the order. The figures are counters, and a line in the log
-//! at each flush. It has no settings.
+//! what came out can be compared whatever the order. The counts and the sum are figures of its own on
+//! the metrics pages, and a line in the log when it ends. It has no settings.
 
 use std::hash::Hasher;
 
-use flumen_sdk::{Batch, Counter, Error, Outcome, Segment, Settings, Sink, export_sink, info};
+use flumen_sdk::{
+    Batch, Counter, Error, Gauge, Outcome, Segment, Settings, Sink, export_sink, info,
+};
 use siphasher::sip::SipHasher13;
+
+/// The bits of the sum that its gauge shows: those that a number with a fraction holds exactly.
+const GAUGE_BITS: u64 = (1 << 48) - 1;
 
 struct Digest {
     events: Counter,
     bytes: Counter,
     redelivered: Counter,
+    low_sum: Gauge,
     seen: u64,
     sum: u64,
 }
@@ -21,6 +27,7 @@ impl Sink for Digest {
             events: Counter::new("events"),
             bytes: Counter::new("body_bytes"),
             redelivered: Counter::new("redelivered_events"),
+            low_sum: Gauge::new("digest_low_48_bits"),
             seen: 0,
             sum: 0,
         })
@@ -38,12 +45,17 @@ impl Sink for Digest {
         let again = segments.iter().filter(|segment| segment.redeliveries > 0);
         let again: u64 = again.map(|segment| u64::from(segment.events)).sum();
         self.redelivered.add(again);
+        self.low_sum.set((self.sum & GAUGE_BITS) as f64);
         Ok(Outcome::Delivered)
     }
 
+    /// Nothing is ever in a buffer.
     fn flush(&mut self) -> Result<(), Error> {
-        info!("{} events, digest {:016x}", self.seen, self.sum);
         Ok(())
+    }
+
+    fn shutdown(&mut self) {
+        info!("{} events, digest {:016x}", self.seen, self.sum);
     }
 }
 
@@ -66,7 +78,7 @@ mod tests {
         for batch in batches {
             assert_eq!(digest.deliver(batch), Ok(Outcome::Delivered));
         }
-        digest.flush().unwrap();
+        digest.instance().shutdown();
         let (level, line) = testing::log_lines().pop().unwrap();
         assert_eq!(level, Level::Info);
         line
@@ -88,6 +100,8 @@ mod tests {
         // SipHash-1-3 under the key 0: the same on every machine and in every version.
         let line = digest_of(&[TestBatch::of(["flumen"])]);
         assert_eq!(line, "1 events, digest 2526ad5a9c844dd4");
+        let low = testing::gauge("digest_low_48_bits");
+        assert_eq!(low, Some(0xad5a_9c84_4dd4_u64 as f64));
     }
 
     #[test]
