@@ -220,6 +220,24 @@ static ROWS: &[ComponentRow] = &[
         ],
     ),
     row(
+        Interceptor,
+        "wasm",
+        &[],
+        &[
+            option("component", Text, Required),
+            option("config.<name>", Text, Absent),
+        ],
+    ),
+    row(
+        ComponentKind::Sink,
+        "wasm",
+        &[],
+        &[
+            option("component", Text, Required),
+            option("config.<name>", Text, Absent),
+        ],
+    ),
+    row(
         ConfigFilter,
         "env",
         &["org.apache.flume.configfilter.EnvironmentVariableConfigFilter"],
