@@ -119,7 +119,7 @@ pub(crate) fn ends(arguments: &Arguments, table: &mut Table) -> Result<()> {
                     Aim::None,
                 );
             }
-            let rate = source_run(binary, lines)?;
+            let rate = source_run(binary, arguments.lines)?;
             let what = format!("{name}, guest source of 200 bytes an event to null");
             table.add('k', &what, Unit::LinesPerSecond, Aim::AtLeast(2e6), rate);
         }

@@ -251,7 +251,9 @@ fn in_memory() -> Result<TempDir> {
 fn run(binary: &Path, plan: Plan) -> Result<Outcome> {
     let (output, compiled) = (in_memory()?, tempfile::tempdir()?);
     let versions = Versions::new()?;
-    let (mut agent, port) = start(binary, &versions, output.path(), compiled.path())?;
+    // The agent makes the folder, for itself alone.
+    let kept = compiled.path().join("kept");
+    let (mut agent, port) = start(binary, &versions, output.path(), &kept)?;
     let over = AtomicBool::new(false);
     let ended = AtomicBool::new(false);
     let begin = Instant::now();
