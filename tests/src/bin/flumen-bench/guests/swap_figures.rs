@@ -118,6 +118,7 @@ fn waits(table: &mut Table, name: &str, outcome: &Outcome, plan: Plan) -> Result
         let waits = longest_waits(&outcome.windows, moments);
         let [most, longest] = aims;
         for (figure, values, share, aim) in [
+            ("pause, half", &pauses, 0.5, Aim::None),
             ("pause, 99 %", &pauses, 0.99, most),
             ("pause, longest", &pauses, 1.0, longest),
             ("longest wait of all", &waits, 1.0, longest),
