@@ -5,3 +5,4 @@ pub(crate) mod rates;
 pub(crate) mod runaway;
 pub(crate) mod swap;
 mod swap_check;
+mod swap_figures;

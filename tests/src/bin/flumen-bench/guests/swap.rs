@@ -5,9 +5,11 @@
 //! file of the guest is replaced by one of two versions in turn, which are compiled and kept, and at
 //! last by versions that nobody has seen before and that have to be compiled.
 //!
-//! * A pause is the longest time between the write of a hundred lines and their last answer, in the
-//!   time from one replacement to the next. What a hundred lines take anyway is in it; the figures
-//!   of the quiet time, cut into stretches of the same length, tell how much that is.
+//! * A wait is the time between the write of a hundred lines and their last answer. The pause of a
+//!   swap is the longest wait of the lines that the new version saw first and of their neighbours
+//!   before and behind. The longest wait from one replacement to the next also shows what preparing
+//!   the new version costs. What a hundred lines take anyway is in both; the same figures at as many
+//!   moments of the quiet time tell how much that is.
 //! * The time to effect ends when the first lines with the new version are answered.
 //! * The output is read back while it is written: every line once, in order, with one version, and
 //!   every version in its turn.
@@ -20,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use flumen_tests::agent::{Agent, AgentBuilder};
 use flumen_tests::guests::fixture;
 use flumen_tests::ports;
@@ -28,15 +30,13 @@ use flumen_tests::sender::ACKNOWLEDGEMENT;
 use flumen_tests::wait::PATIENCE;
 use tempfile::TempDir;
 
-use super::swap_check::{Check, LINE_BYTES, consume};
+use super::swap_check::{LINE_BYTES, consume};
+use super::swap_figures::{Moment, Outcome, Plan, WINDOW_LINES, Window, figures};
 use crate::arguments::Arguments;
 use crate::flow::{Flow, Guest, Sink};
-use crate::reload::nearest_rank;
-use crate::table::{Aim, Table, Unit};
-use crate::throughput::{cache_argument, per_second, stop};
+use crate::table::Table;
+use crate::throughput::{cache_argument, stop};
 
-/// Lines in flight.
-const WINDOW_LINES: usize = 100;
 /// What the version stands behind in the file of the guest.
 const MARK: &[u8] = b"flumen fixture stamp ";
 /// The two versions that are compiled and kept.
@@ -45,16 +45,6 @@ const KEPT: [u64; 2] = [1, 2];
 const FIRST_NEW: u64 = 100;
 /// Longest wait for an answer.
 const SILENCE_LIMIT: Duration = Duration::from_secs(60);
-
-/// How often, and how far apart. A replacement must have taken effect before the next one.
-#[derive(Debug, Clone, Copy)]
-struct Plan {
-    quiet: usize,
-    kept: usize,
-    kept_interval: Duration,
-    new: usize,
-    new_interval: Duration,
-}
 
 const PLAN: Plan = Plan {
     quiet: 100,
@@ -72,28 +62,6 @@ const PLAN_QUICK: Plan = Plan {
     ..PLAN
 };
 
-/// A hundred lines and their answers, in nanoseconds since the beginning.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    written: u64,
-    answered: u64,
-}
-
-/// A moment from which a stretch of windows is looked at: a replacement, or nothing.
-#[derive(Debug, Clone, Copy)]
-struct Moment {
-    nanos: u64,
-    interval: Duration,
-    /// The version of the new file.
-    version: Option<u64>,
-}
-
-struct Outcome {
-    windows: Vec<Window>,
-    moments: Vec<Moment>,
-    check: Check,
-}
-
 /// The row, one run for each binary.
 pub(crate) fn row(arguments: &Arguments, table: &mut Table) -> Result<()> {
     let plan = if arguments.quick { PLAN_QUICK } else { PLAN };
@@ -102,105 +70,6 @@ pub(crate) fn row(arguments: &Arguments, table: &mut Table) -> Result<()> {
         figures(table, &arguments.label(place), &outcome, plan)?;
     }
     Ok(())
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "figures for people; counts are below 2^52"
-)]
-fn figures(table: &mut Table, name: &str, outcome: &Outcome, plan: Plan) -> Result<()> {
-    let check = &outcome.check;
-    let mut add = |what: &str, unit, aim, value| {
-        table.add('l', &format!("{name}, {what}"), unit, aim, value);
-    };
-    let none = Aim::AtMost(0.0);
-    let lines = u64::try_from(outcome.windows.len() * WINDOW_LINES)?;
-    let last = outcome.windows.last().map_or(1, |last| last.answered);
-    let rate = per_second(lines, Duration::from_nanos(last));
-    add("load", Unit::LinesPerSecond, Aim::None, rate);
-    let lost = check.lost + lines.saturating_sub(check.next);
-    add("lost", Unit::Count, none, lost as f64);
-    add(
-        "doubled or out of order",
-        Unit::Count,
-        none,
-        check.late as f64,
-    );
-    let what = "seen by no version or by two";
-    add(what, Unit::Count, none, check.strange as f64);
-    let (quiet, rest) = outcome.moments.split_at(plan.quiet);
-    let (kept, new) = rest.split_at(plan.kept);
-    for (what, moments, aims) in [
-        ("quiet", quiet, [Aim::None, Aim::None]),
-        ("swap", kept, [Aim::AtMost(1.0), Aim::AtMost(5.0)]),
-        (
-            "swap with a compiler beside it",
-            new,
-            [Aim::None, Aim::None],
-        ),
-    ] {
-        let pauses = pauses(&outcome.windows, moments);
-        for (share, word, aim) in [(0.99, "99 %", aims[0]), (1.0, "longest", aims[1])] {
-            let pause = nearest_rank(&pauses, share) as f64 / 1e6;
-            let what = format!("pause, {what}, {word} of {}", moments.len());
-            add(&what, Unit::Millis, aim, pause);
-        }
-    }
-    let effects = effects(outcome)?;
-    let (kept, new) = effects.split_at(plan.kept);
-    for (what, effects, most_ms) in [
-        ("new file to effect, compiled before", kept, 50.0),
-        ("new file to effect, to be compiled", new, 300.0),
-    ] {
-        for effect in effects {
-            let aim = Aim::AtMost(most_ms);
-            add(what, Unit::Millis, aim, effect.as_secs_f64() * 1e3);
-        }
-    }
-    if lost + check.late + check.strange > 0 {
-        bail!("the output is not what was sent: {check:?}");
-    }
-    Ok(())
-}
-
-/// For each moment, the longest window that was under way in its interval, in nanoseconds.
-fn pauses(windows: &[Window], moments: &[Moment]) -> Vec<u64> {
-    let longest = |moment: &Moment| {
-        let interval = u64::try_from(moment.interval.as_nanos()).unwrap_or(u64::MAX);
-        let end = moment.nanos.saturating_add(interval);
-        let first = windows.partition_point(|window| window.answered < moment.nanos);
-        let under_way = windows.iter().skip(first);
-        under_way
-            .take_while(|window| window.written < end)
-            .map(|window| window.answered - window.written)
-            .max()
-    };
-    moments.iter().filter_map(longest).collect()
-}
-
-/// For each replacement, the time until the first lines with its version were answered.
-fn effects(outcome: &Outcome) -> Result<Vec<Duration>> {
-    let replaced = outcome
-        .moments
-        .iter()
-        .filter_map(|moment| Some((moment.nanos, moment.version?)));
-    // The first version was there from the beginning.
-    let mut seen = outcome.check.versions.iter().skip(1);
-    let mut effects = Vec::new();
-    for (nanos, version) in replaced {
-        let Some((_, line)) = seen.next().filter(|(seen, _)| *seen == version) else {
-            bail!(
-                "replacement {} was not seen to take effect before the next",
-                effects.len() + 1
-            );
-        };
-        let window = usize::try_from(*line)? / WINDOW_LINES;
-        let answered = outcome.windows.get(window).context("a line from nowhere")?;
-        effects.push(Duration::from_nanos(
-            answered.answered.saturating_sub(nanos),
-        ));
-    }
-    Ok(effects)
 }
 
 /// The file of the guest, in any version.
@@ -369,54 +238,4 @@ fn replace_repeatedly(versions: &Versions, plan: Plan, begin: Instant) -> Result
     }
     thread::sleep(due.saturating_duration_since(Instant::now()));
     Ok(moments)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const INTERVAL: Duration = Duration::from_nanos(100);
-
-    fn window(written: u64, answered: u64) -> Window {
-        Window { written, answered }
-    }
-
-    fn moment(nanos: u64, version: Option<u64>) -> Moment {
-        Moment {
-            nanos,
-            interval: INTERVAL,
-            version,
-        }
-    }
-
-    #[test]
-    fn a_pause_is_the_longest_window_of_the_interval() {
-        let windows = [
-            window(0, 90),
-            window(90, 110),
-            window(110, 150),
-            window(150, 160),
-            window(199, 300),
-            window(300, 900),
-        ];
-        let moments = [moment(100, None), moment(205, None)];
-        assert_eq!(pauses(&windows, &moments), [101, 600]);
-    }
-
-    #[test]
-    fn the_effect_is_seen_in_the_answers_of_the_first_new_line() {
-        let mut outcome = Outcome {
-            windows: vec![window(0, 10), window(10, 250), window(250, 300)],
-            moments: vec![moment(1, None), moment(5, Some(2)), moment(260, Some(1))],
-            check: Check {
-                versions: vec![(1, 0), (2, 150), (1, 299)],
-                ..Check::default()
-            },
-        };
-        let expected = [245, 40].map(Duration::from_nanos);
-        assert_eq!(effects(&outcome).unwrap(), expected);
-        outcome.check.versions.remove(1);
-        let error = effects(&outcome).unwrap_err().to_string();
-        assert!(error.contains("replacement 1"), "{error}");
-    }
 }
