@@ -208,8 +208,10 @@ pub(crate) async fn interceptor(
         let guest = guests
             .load(ComponentKind::Interceptor, name, component)
             .await?;
-        guest.trial().await?;
-        let interceptor: Arc<dyn Interceptor> = Arc::new(guest.interceptor()?);
+        let made = guest.interceptor()?;
+        // Its first instance is ready before it gets a batch.
+        made.prepare().await?;
+        let interceptor: Arc<dyn Interceptor> = Arc::new(made);
         return Ok(Version::of_guest(interceptor, &guest));
     }
     let built = flumen_builtin::interceptors::build(component.row, &component.settings, clock);

@@ -287,19 +287,6 @@ impl Guest {
         self.parts.stop_waiting();
     }
 
-    /// Makes an instance, runs its `init`, and drops it: whether the guest would start.
-    ///
-    /// # Errors
-    /// The fault of the guest.
-    pub async fn trial(&self) -> Result<(), Fault> {
-        match &self.maker {
-            GuestMaker::Source(maker) => maker.make().await?.shut_down().await,
-            GuestMaker::Interceptor { maker, .. } => maker.make().await?.shut_down().await,
-            GuestMaker::Sink { maker, .. } => maker.make().await?.shut_down().await,
-        }
-        Ok(())
-    }
-
     /// A source, driven by polls.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use crate::columns::GuestBatch;
 use crate::figures::GuestInfo;
 use crate::limits::{
     INFO_BYTES_MAX, MESSAGE_BYTES_MAX, REMAKE_WAIT_FIRST, REMAKE_WAIT_MAX, REMAKES_AT_ONCE_MAX,
-    SHUTDOWN_WALL, WORN_CALLS_MIN, WORN_MEMORY_PERCENT,
+    REST_FACTOR, REST_MAX, SHUTDOWN_WALL, WORN_CALLS_MIN, WORN_MEMORY_PERCENT,
 };
 use crate::store::{GuestParts, GuestState};
 use crate::text::one_line;
@@ -311,7 +311,9 @@ fn ended(
 ) -> Fault {
     let state = store.data();
     state.parts.figures.strikes.add(1);
-    GuestTrap {
+    let computed = state.cpu.used(state.parts.limits.cpu);
+    let rest = computed.saturating_mul(REST_FACTOR).min(REST_MAX);
+    let fault = GuestTrap {
         component: state.parts.name.clone(),
         digest: state.parts.digest,
         call,
@@ -319,7 +321,11 @@ fn ended(
         backtrace,
         last_words: state.last_words.text(),
     }
-    .into_fault()
+    .into_fault();
+    match rest.is_zero() {
+        true => fault,
+        false => fault.with_retry_after(rest),
+    }
 }
 
 /// When a new instance may be made after others broke: the first ones at once, then ever later.
@@ -330,7 +336,8 @@ pub(crate) struct RemakeWait {
 }
 
 impl RemakeWait {
-    pub(crate) fn failed(&mut self, now: Instant) {
+    /// `rest`: how long to wait at least.
+    pub(crate) fn failed(&mut self, now: Instant, rest: Option<Duration>) {
         let doublings = self.failures.checked_sub(REMAKES_AT_ONCE_MAX);
         let wait = doublings.map_or(Duration::ZERO, |doublings| {
             REMAKE_WAIT_FIRST
@@ -338,7 +345,7 @@ impl RemakeWait {
                 .min(REMAKE_WAIT_MAX)
         });
         self.failures = self.failures.saturating_add(1);
-        self.not_before = Some(now + wait);
+        self.not_before = Some(now + wait.max(rest.unwrap_or_default()));
     }
 
     pub(crate) fn succeeded(&mut self) {
@@ -363,7 +370,7 @@ mod tests {
         let mut waits = Vec::new();
         let at_once = usize::try_from(REMAKES_AT_ONCE_MAX).unwrap();
         for _ in 0..at_once + 40 {
-            wait.failed(now);
+            wait.failed(now, None);
             waits.push(wait.left(now));
         }
         assert!(waits[..at_once].iter().all(Duration::is_zero));
@@ -373,5 +380,11 @@ mod tests {
         assert_eq!(waits.last(), Some(&REMAKE_WAIT_MAX));
         wait.succeeded();
         assert_eq!(wait.left(now), Duration::ZERO);
+        wait.failed(now, Some(REST_MAX));
+        assert_eq!(
+            wait.left(now),
+            REST_MAX,
+            "who computed for long rests at once"
+        );
     }
 }

@@ -84,7 +84,10 @@ impl GuestInterceptor {
         match answer {
             Err(fault) => {
                 match fault.kind() {
-                    FaultKind::Broken => self.rest().remake.failed(Instant::now()),
+                    FaultKind::Broken => {
+                        let rest = fault.retry_after();
+                        self.rest().remake.failed(Instant::now(), rest);
+                    }
                     _ => {
                         instance.store.data_mut().forget();
                         give_back(&self.rest, instance);
@@ -123,8 +126,9 @@ impl GuestInterceptor {
             tokio::time::sleep(wait).await;
         }
         let made = self.maker.make().await;
-        if made.is_err() {
-            self.rest().remake.failed(Instant::now());
+        if let Err(fault) = &made {
+            let rest = fault.retry_after();
+            self.rest().remake.failed(Instant::now(), rest);
         }
         made
     }

@@ -26,6 +26,7 @@ mod columns;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod contract;
+mod cpu;
 mod digest;
 mod engine;
 mod figures;

@@ -56,6 +56,13 @@ pub const SHUTDOWN_WALL: Duration = Duration::from_secs(2);
 /// The longest wait before an instance is made anew after failures in a row.
 pub const REMAKE_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// How long a guest rests after a call that failed, in multiples of what the call computed: one that
+/// fails again and again computes a twentieth of the time, and its neighbours keep the rest.
+pub const REST_FACTOR: u32 = 19;
+
+/// The longest rest after one failed call. Who has mended the cause does not wait longer.
+pub const REST_MAX: Duration = Duration::from_secs(5);
+
 /// New instances in a row that are made without a wait, because one costs some 30 microseconds and
 /// the search for the event on which a guest fails needs many: as many as one search has tries.
 pub const REMAKES_AT_ONCE_MAX: u32 = 64;
@@ -133,11 +140,5 @@ impl Limits {
             log_lines_per_second: settings.number(rows::LOG_LINES_PER_SECOND)?,
             state_bytes: settings.number(rows::STATE_BYTES)?,
         })
-    }
-
-    /// How many ticks may end while a call computes.
-    pub(crate) fn cpu_ticks(&self) -> u64 {
-        let ticks = self.cpu.as_millis().div_ceil(TICK.as_millis());
-        u64::try_from(ticks).unwrap_or(u64::MAX)
     }
 }

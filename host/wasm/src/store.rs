@@ -14,6 +14,7 @@ use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::bindings::logging::Level;
+use crate::cpu::CpuBudget;
 use crate::digest::Digest;
 use crate::figures::{Figures, GuestInfo, GuestReport};
 use crate::limits::{
@@ -98,7 +99,7 @@ pub(crate) struct GuestState {
     pub(crate) limiter: MemoryLimiter,
     pub(crate) stopping: Arc<Stopping>,
     wasi: WasiCtx,
-    ticks_left: u64,
+    pub(crate) cpu: CpuBudget,
 }
 
 impl GuestState {
@@ -114,7 +115,7 @@ impl GuestState {
             staged: StagedState::default(),
             last_words,
             limiter: MemoryLimiter::new(limits.memory_bytes, &parts.figures),
-            ticks_left: 0,
+            cpu: CpuBudget::default(),
             stopping: Arc::clone(&parts.lock_stopping()),
             parts: Arc::clone(parts),
         };
@@ -123,14 +124,10 @@ impl GuestState {
         store.set_hostcall_fuel(limits.answer_bytes);
         store.set_max_component_handles(HANDLES_MAX);
         store.epoch_deadline_callback(|mut store| {
-            let state = store.data_mut();
-            Ok(match state.ticks_left.checked_sub(1) {
+            Ok(match store.data_mut().cpu.look() {
                 None => UpdateDeadline::Interrupt,
-                Some(left) => {
-                    state.ticks_left = left;
-                    // The thread goes to other tasks at each tick.
-                    UpdateDeadline::Yield(1)
-                }
+                // The thread goes to other tasks at each tick.
+                Some(resume) => UpdateDeadline::YieldCustom(1, Box::pin(resume)),
             })
         });
         store
@@ -139,7 +136,7 @@ impl GuestState {
     /// Gives the next call its budget.
     pub(crate) fn arm(store: &mut Store<GuestState>) {
         let state = store.data_mut();
-        state.ticks_left = state.parts.limits.cpu_ticks();
+        state.cpu.begin(state.parts.limits.cpu);
         state.limiter.refused = false;
         state.last_words.clear();
         store.set_epoch_deadline(1);

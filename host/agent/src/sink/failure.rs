@@ -10,7 +10,7 @@ use flumen_core::{Fault, FaultKind, Side};
 use tracing::{error, warn};
 
 use super::slot::SinkSlot;
-use crate::back_off::now;
+use crate::back_off::{LONGEST_WAIT, now};
 use crate::poison::{Blame, Policy, Stretch, Verdict, may_be_of_the_events};
 use crate::state::ComponentState;
 
@@ -93,7 +93,8 @@ impl SinkSlot {
             reason: fault.to_string(),
             failures: self.back_off.failures().max(1),
         });
-        self.retry_at = Some(now() + SEARCH_WAIT);
+        let rest = fault.retry_after().unwrap_or_default();
+        self.retry_at = Some(now() + rest.clamp(SEARCH_WAIT, LONGEST_WAIT));
     }
 
     /// The one event of this lease is poison.
