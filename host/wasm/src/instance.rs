@@ -336,8 +336,10 @@ pub(crate) struct RemakeWait {
 }
 
 impl RemakeWait {
-    /// `rest`: how long to wait at least.
+    /// `rest`: how long to wait at least, unless it is the first failure in a row: that may have
+    /// been chance, and batches of others wait.
     pub(crate) fn failed(&mut self, now: Instant, rest: Option<Duration>) {
+        let rest = rest.filter(|_| self.failures > 0).unwrap_or_default();
         let doublings = self.failures.checked_sub(REMAKES_AT_ONCE_MAX);
         let wait = doublings.map_or(Duration::ZERO, |doublings| {
             REMAKE_WAIT_FIRST
@@ -345,7 +347,7 @@ impl RemakeWait {
                 .min(REMAKE_WAIT_MAX)
         });
         self.failures = self.failures.saturating_add(1);
-        self.not_before = Some(now + wait.max(rest.unwrap_or_default()));
+        self.not_before = Some(now + wait.max(rest));
     }
 
     pub(crate) fn succeeded(&mut self) {
@@ -381,10 +383,12 @@ mod tests {
         wait.succeeded();
         assert_eq!(wait.left(now), Duration::ZERO);
         wait.failed(now, Some(REST_MAX));
+        assert_eq!(wait.left(now), Duration::ZERO);
+        wait.failed(now, Some(REST_MAX));
         assert_eq!(
             wait.left(now),
             REST_MAX,
-            "who computed for long rests at once"
+            "who computes for long again rests"
         );
     }
 }
