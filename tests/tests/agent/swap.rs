@@ -185,3 +185,48 @@ fn a_hang_up_looks_at_component_files_too() -> Result<()> {
     assert_eq!(contents(folder.path())?, b"DEBUG\n");
     Ok(())
 }
+
+#[test]
+fn built_in_and_guest_follow_one_another() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let port = ports::free_port()?;
+    let to_files = Flow::to_files(port, folder.path());
+    let filtered = |flow: &Flow, interceptor: &str| {
+        let mut flow = flow.clone();
+        flow.source
+            .push_str(&format!("interceptors = i1\ninterceptors.i1.{interceptor}"));
+        flow.text()
+    };
+    let built_in = "type = regex_filter\ninterceptors.i1.regex = DEBUG\n\
+                    interceptors.i1.excludeEvents = true";
+    let component = example("drop_debug");
+    let guest = format!(
+        "type = wasm\ninterceptors.i1.component = {}",
+        component.display()
+    );
+    let to_guest = Flow {
+        sink: format!("type = wasm\ncomponent = {}", example("digest").display()),
+        ..to_files.clone()
+    };
+    let mut agent = agent(&filtered(&to_files, built_in)).start()?;
+    agent.wait_until_listening(port, PATIENCE)?;
+    say(port, "DEBUG\nfirst\n")?;
+    and_wait(&agent, || {
+        agent.replace_config(&filtered(&to_files, &guest))
+    })?;
+    say(port, "DEBUG\nsecond\n")?;
+    agent.wait_for_count("SINK.k1", "EventDrainSuccessCount", 2, PATIENCE)?;
+    and_wait(&agent, || {
+        agent.replace_config(&filtered(&to_guest, &guest))
+    })?;
+    say(port, "DEBUG\nthird\nfourth\n")?;
+    agent.wait_for_count("GUEST.sinks.k1", "own.events", 2, PATIENCE)?;
+    and_wait(&agent, || {
+        agent.replace_config(&filtered(&to_files, built_in))
+    })?;
+    say(port, "DEBUG\nfifth\n")?;
+    agent.terminate()?;
+    assert!(agent.wait_exit(PATIENCE)?.success());
+    assert_eq!(contents(folder.path())?, b"first\nsecond\nfifth\n");
+    Ok(())
+}
