@@ -168,6 +168,9 @@ impl<T: Send + Sync + 'static> Versions<T> {
         let mut phase = self.phase();
         if let Phase::OnProbation { since, .. } = &mut *phase {
             let now = Instant::now();
+            if since.is_none() {
+                self.counters.goes_on();
+            }
             let since = *since.get_or_insert(now);
             if now.saturating_duration_since(since) >= PROBATION_TIME {
                 self.pass(&mut phase);
@@ -208,7 +211,7 @@ impl<T: Send + Sync + 'static> Versions<T> {
             "new version failed on its first batches and the old one is back: {fault}"
         );
         self.current.store(Arc::clone(old));
-        self.counters.rolled_back.add(1);
+        self.counters.rolled_back(fault.to_string());
         *phase = Phase::RolledBack {
             reason: fault.to_string(),
         };

@@ -213,6 +213,10 @@ fn a_new_interceptor_that_traps_is_taken_back() -> Result<()> {
         told.text
     );
     say(port, "d\n")?;
+    let metrics = agent.metrics()?;
+    let guest = "GUEST.sources.r1.interceptors.i1";
+    assert_eq!(metrics.text(guest, "State"), Some("rolled-back"));
+    assert_eq!(metrics.count(guest, "RolledBackCount"), Some(1));
     stop(agent)?;
     assert_eq!(
         String::from_utf8(contents(folder.path())?)?,

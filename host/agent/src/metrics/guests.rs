@@ -53,19 +53,25 @@ impl GuestFigures {
         reports
             .into_values()
             .map(|report| {
-                let state = state_of(&report.component);
-                let poison = poison.get(&report.component).copied().unwrap_or_default();
-                picture(report, poison, state)
+                let poison = poison.get(&report.component).cloned().unwrap_or_default();
+                // An interceptor has no task, and so no state of its own.
+                let state = state_of(&report.component).unwrap_or_else(|| state(&poison));
+                picture(report, &poison, state)
             })
             .collect()
     }
 }
 
-fn picture(
-    report: GuestReport,
-    poison: PoisonCounts,
-    state: Option<ComponentState>,
-) -> ComponentMetrics {
+fn state(poison: &PoisonCounts) -> ComponentState {
+    match &poison.rolled_back_because {
+        Some(reason) => ComponentState::RolledBack {
+            reason: reason.clone(),
+        },
+        None => ComponentState::Running,
+    }
+}
+
+fn picture(report: GuestReport, poison: &PoisonCounts, state: ComponentState) -> ComponentMetrics {
     let (name, version) = match report.info {
         Some(info) => (Some(info.name), Some(info.version)),
         None => (None, None),
@@ -92,7 +98,7 @@ fn picture(
             .into_iter()
             .map(|(name, value)| (name, MetricValue::Number(value)))
             .collect(),
-        state,
+        state: Some(state),
         guest: Some(GuestMetrics {
             digest: report.digest.to_string(),
             name,

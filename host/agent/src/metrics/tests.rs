@@ -81,7 +81,10 @@ fn a_guest_has_the_state_of_the_source_or_sink_that_it_is() {
     };
     assert_eq!(states()["sources.r1"], Some(ComponentState::Running));
     assert_eq!(states()["sinks.k1"], Some(ComponentState::Finished));
-    assert_eq!(states()["sources.r1.interceptors.i1"], None);
+    assert_eq!(
+        states()["sources.r1.interceptors.i1"],
+        Some(ComponentState::Running)
+    );
 }
 
 #[test]
@@ -91,12 +94,16 @@ fn what_became_of_poison_is_told_with_the_guest() {
         dead_lettered: 2,
         dropped: 1,
         rolled_back: 4,
+        rolled_back_because: Some("it trapped".to_owned()),
     };
     let registry = Registry::new(GuestFigures {
         reports: Box::new(|| vec![report("sinks.k1", b"k1", 0), report("sinks.k2", b"k2", 0)]),
-        poison: Box::new(move || BTreeMap::from([("sinks.k1".into(), counts)])),
+        poison: Box::new(move || BTreeMap::from([("sinks.k1".into(), counts.clone())])),
     });
     let shown = registry.snapshot();
+    let reason = "it trapped".to_owned();
+    assert_eq!(shown[0].state, Some(ComponentState::RolledBack { reason }));
+    assert_eq!(shown[1].state, Some(ComponentState::Running));
     for (attribute, count) in [
         ("PoisonCount", 3),
         ("DeadLetterCount", 2),

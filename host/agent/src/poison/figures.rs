@@ -1,7 +1,7 @@
 //! How often components failed for good, by their qualified names.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flumen_core::ComponentName;
 use flumen_core::metric::Counter;
@@ -17,10 +17,32 @@ pub(crate) struct PoisonCounters {
     pub(crate) dropped: Counter,
     /// Versions that failed on their first batches and were taken back.
     pub(crate) rolled_back: Counter,
+    /// Why the last version was taken back, until another one is at work. A plain mutex: held for a
+    /// copy.
+    rolled_back_because: Mutex<Option<String>>,
+}
+
+impl PoisonCounters {
+    /// A version was taken back.
+    pub(crate) fn rolled_back(&self, reason: String) {
+        self.rolled_back.add(1);
+        *self.because() = Some(reason);
+    }
+
+    /// Another version is at work.
+    pub(crate) fn goes_on(&self) {
+        *self.because() = None;
+    }
+
+    fn because(&self) -> MutexGuard<'_, Option<String>> {
+        self.rolled_back_because
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The figures of one component at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoisonCounts {
     /// Events that were found to be poison.
     pub poison: u64,
@@ -30,6 +52,8 @@ pub struct PoisonCounts {
     pub dropped: u64,
     /// Versions that failed on their first batches and were taken back.
     pub rolled_back: u64,
+    /// Why the version that the plan names does not run, when it was taken back.
+    pub rolled_back_because: Option<String>,
 }
 
 /// The figures of all components that handle events. A plain mutex: held for a look-up or a copy.
@@ -57,6 +81,7 @@ impl PoisonFigures {
             dead_lettered: counters.dead_lettered.get(),
             dropped: counters.dropped.get(),
             rolled_back: counters.rolled_back.get(),
+            rolled_back_because: counters.because().clone(),
         };
         all.iter()
             .map(|(component, counters)| (component.clone(), counts(counters)))
