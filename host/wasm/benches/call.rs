@@ -17,6 +17,7 @@ use std::time::Instant;
 use flumen_core::EventBatch;
 use flumen_core::interceptor::Interceptor;
 use flumen_core::option::ComponentKind;
+use flumen_wasm::GuestInterceptor;
 
 const EVENTS: usize = 1000;
 const BODY_BYTES: usize = 200;
@@ -76,7 +77,44 @@ fn main() {
         let median = times.get(ROUNDS / 2).copied().unwrap_or(f64::NAN);
         println!("{name:24} {median:8.1}");
     }
+    take_over(&runtime, &rig);
     start_up(&runtime, &rig);
+}
+
+/// What the flow waits for when a version follows another: the call that comes first to an instance
+/// that was made beforehand, against a call that comes to the old one. The rest of a swap is one
+/// pointer.
+fn take_over(runtime: &tokio::runtime::Runtime, rig: &rig::Rig) {
+    const SWAPS: usize = 1000;
+    let events = delimited();
+    let call = |guest: &GuestInterceptor| {
+        let begun = Instant::now();
+        let answer = runtime.block_on(guest.intercept(events.clone()));
+        std::hint::black_box(answer.expect("the fixture answers"));
+        begun.elapsed().as_nanos() as f64 / 1000.0
+    };
+    let (mut ordinary, mut first) = (Vec::with_capacity(SWAPS), Vec::with_capacity(SWAPS));
+    let mut current = rig.interceptor("transform", &[("config.mode", "touch")]);
+    for _ in 0..SWAPS {
+        call(&current);
+        ordinary.push(call(&current));
+        let next = rig.interceptor("transform", &[("config.mode", "touch")]);
+        runtime.block_on(next.prepare()).expect("it starts");
+        let old = std::mem::replace(&mut current, next);
+        first.push(call(&current));
+        let _entered = runtime.enter();
+        drop(old);
+    }
+    for (name, times) in [("ordinary", &mut ordinary), ("first", &mut first)] {
+        times.sort_by(f64::total_cmp);
+        let at = |part: usize| times.get(part).copied().unwrap_or(f64::NAN);
+        println!(
+            "{name:8} call of {SWAPS} swaps: half {:.1} us, 99 % {:.1} us, longest {:.1} us",
+            at(SWAPS / 2),
+            at(SWAPS * 99 / 100),
+            at(SWAPS - 1)
+        );
+    }
 }
 
 /// From a file whose code is in the cache to the first answer, and a further instance of it.
