@@ -89,12 +89,6 @@ pub trait LogFile: Send + Sync {
     /// When a part cannot be read.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Cuts the file to this length, or lengthens it with zeros that take no space.
-    ///
-    /// # Errors
-    /// As the system says.
-    fn set_length(&self, length: u64) -> io::Result<()>;
-
     /// Makes what was written durable.
     ///
     /// # Errors

@@ -66,15 +66,11 @@ impl Pool {
     }
 
     /// Makes files until those kept back and one more are there, as far as there is room. Says
-    /// whether all are.
-    pub(crate) fn fill(&mut self, in_use: u64) -> bool {
-        while self.len() <= RESERVED_SEGMENTS {
-            // A log without them still opens and gives out what it has; items are refused.
-            if self.make(in_use, 0).is_err() {
-                return false;
-            }
-        }
-        true
+    /// whether those kept back are. A log without them goes on and gives out what it has; only
+    /// items are refused.
+    pub(crate) fn fill(&mut self, in_use: u64, free_bytes_min: u64) -> bool {
+        while self.len() <= RESERVED_SEGMENTS && self.make(in_use, free_bytes_min).is_ok() {}
+        self.len() >= RESERVED_SEGMENTS
     }
 
     /// The name of a file of the right size with any content. It is no longer in the pool.

@@ -31,8 +31,6 @@ pub enum Call {
     Rename,
     /// [`LogIo::remove`].
     Remove,
-    /// [`LogFile::set_length`].
-    SetLength,
 }
 
 /// How a run of the machine ends.
@@ -63,14 +61,14 @@ struct Inode {
     stable: Vec<u8>,
     /// In the page cache.
     cached: Vec<u8>,
-    /// What was written or cut since the last sync, in order.
+    /// What was written since the last sync, in order.
     pending: Vec<Pending>,
 }
 
 #[derive(Debug, Clone)]
-enum Pending {
-    Bytes { offset: usize, bytes: Vec<u8> },
-    Length(usize),
+struct Pending {
+    offset: usize,
+    bytes: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
@@ -289,16 +287,7 @@ impl Inner {
         self.names.clone_from(&self.stable_names);
         for inode in self.inodes.values_mut() {
             for pending in std::mem::take(&mut inode.pending) {
-                match pending {
-                    Pending::Length(length) => {
-                        if chance(1) == 1 {
-                            inode.stable.resize(length, 0);
-                        }
-                    }
-                    Pending::Bytes { offset, bytes } => {
-                        keep_sectors(&mut inode.stable, offset, &bytes, chance);
-                    }
-                }
+                keep_sectors(&mut inode.stable, pending.offset, &pending.bytes, chance);
             }
             inode.cached.clone_from(&inode.stable);
         }

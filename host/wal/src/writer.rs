@@ -15,7 +15,7 @@ use crate::error::{AppendError, Failure, OpenError, Refusal};
 use crate::frame::{Header, Kind};
 use crate::io::{LogFile, LogIo};
 use crate::layout::round_up;
-use crate::options::{Durability, GROUP_BYTES_MAX, Options};
+use crate::options::{Durability, GROUP_BYTES_MAX, Options, RESERVED_SEGMENTS};
 use crate::pool::{Pool, Purpose};
 use crate::position::{Count, Position};
 use crate::record::{Appended, LogState, Passing, Place, Prepared};
@@ -100,8 +100,7 @@ impl Writer {
         let found = recover(io.as_ref(), state.as_mut())?;
         let report = found.report;
         let mut writer = Writer::first_segment(io, options, state, found, lock)?;
-        writer.release();
-        writer.pool.fill(writer.in_use());
+        writer.pool.fill(writer.in_use(), 0);
         Ok((writer, report))
     }
 
@@ -109,17 +108,9 @@ impl Writer {
         io: Arc<dyn LogIo>,
         options: Options,
         state: Box<dyn LogState>,
-        found: Found,
+        mut found: Found,
         lock: Box<dyn Send + Sync>,
     ) -> Result<Writer, OpenError> {
-        let (making, leftovers): (Vec<FileName>, Vec<FileName>) = found
-            .leftovers
-            .iter()
-            .partition(|name| matches!(name, FileName::Making(_)));
-        for name in making {
-            // Of no use to anybody; when it cannot be removed it only takes space.
-            let _ = io.remove(&name.to_string());
-        }
         let segment_bytes = options.segment_bytes;
         let refused = |error| match error {
             RollError::Full => OpenError::Full { segment_bytes },
@@ -127,6 +118,16 @@ impl Writer {
             RollError::StateTooLarge { bytes, most } => OpenError::StateTooLarge { bytes, most },
         };
         let mut pool = Pool::open(Arc::clone(&io), &options, &found.spares);
+        // Before a file is asked for: what is of no use may be all that there is.
+        let released = roll::take_released(&mut found.sealed, &found.acknowledged);
+        let released = released.into_iter().map(|s| FileName::Segment(s.number));
+        for name in found.leftovers.into_iter().chain(released) {
+            // When it fails it is tried again at the next opening.
+            let _ = match name {
+                FileName::Making(_) => io.remove(&name.to_string()),
+                name => pool.give_back(name),
+            };
+        }
         let next = NextSegment {
             log: found.log,
             number: found.next_number,
@@ -164,10 +165,6 @@ impl Writer {
         };
         writer.sync_up_to(writer.active.next).map_err(refused)?;
         writer.show();
-        for name in leftovers {
-            // When it fails it is tried again at the next opening.
-            let _ = writer.pool.give_back(name);
-        }
         Ok(writer)
     }
 
@@ -260,6 +257,13 @@ impl Writer {
     fn make_room(&mut self, group: &Group, has_items: bool) -> Result<(), RollError> {
         let bytes: u64 = group.iter().map(|(_, p)| p.frame_length()).sum();
         let suspect = self.active.suspect;
+        // What is kept back is taken by restarts and acknowledgements. It comes first again.
+        let reserved = self.pool.len() >= RESERVED_SEGMENTS
+            || !has_items
+            || self.pool.fill(self.in_use(), self.options.free_bytes_min);
+        if !reserved {
+            return Err(RollError::Full);
+        }
         if !suspect && self.active.next + bytes <= self.options.segment_bytes {
             return Ok(());
         }

@@ -120,10 +120,6 @@ impl LogFile for DiskFile {
         Ok(done)
     }
 
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.file.set_len(length)
-    }
-
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }

@@ -174,7 +174,7 @@ impl LogFile for Handle {
         };
         if growth == 0 || outcome.is_ok() {
             put(&mut inode.cached, offset as usize, taken);
-            inode.pending.push(Pending::Bytes {
+            inode.pending.push(Pending {
                 offset: offset as usize,
                 bytes: taken.to_vec(),
             });
@@ -205,15 +205,6 @@ impl LogFile for Handle {
         Ok(length)
     }
 
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        let mut inner = self.disk.lock();
-        let goes_on = inner.call(self.run, Call::SetLength)?;
-        let inode = inner.inodes.get_mut(&self.inode).ok_or_else(power_is_off)?;
-        inode.cached.resize(length as usize, 0);
-        inode.pending.push(Pending::Length(length as usize));
-        if goes_on { Ok(()) } else { Err(power_is_off()) }
-    }
-
     fn sync(&self) -> io::Result<()> {
         let mut inner = self.disk.lock();
         let outcome = inner.call(self.run, Call::Sync);
@@ -228,10 +219,7 @@ impl LogFile for Handle {
         let pending = std::mem::take(&mut inode.pending);
         outcome?;
         for pending in pending {
-            match pending {
-                Pending::Bytes { offset, bytes } => put(&mut inode.stable, offset, &bytes),
-                Pending::Length(length) => inode.stable.resize(length, 0),
-            }
+            put(&mut inode.stable, pending.offset, &pending.bytes);
         }
         Ok(())
     }

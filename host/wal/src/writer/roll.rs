@@ -175,12 +175,7 @@ impl Writer {
             return;
         }
         self.release_due = false;
-        // The last but one stays whatever it holds: its snapshot is the one to fall back on.
-        let Some(last) = self.sealed.pop() else {
-            return;
-        };
-        let released: Vec<Sealed> = self.sealed.extract_if(.., |s| free(s)).collect();
-        self.sealed.push(last);
+        let released = take_released(&mut self.sealed, &self.acknowledged);
         if released.is_empty() {
             return;
         }
@@ -192,4 +187,17 @@ impl Writer {
             let _ = self.pool.give_back(FileName::Segment(segment.number));
         }
     }
+}
+
+/// Takes out the segments that are not needed: all acknowledgements are durable.
+///
+/// The last one stays whatever it holds: its snapshot is the one to fall back on.
+pub(super) fn take_released(sealed: &mut Vec<Sealed>, acknowledged: &Acknowledged) -> Vec<Sealed> {
+    let Some(last) = sealed.pop() else {
+        return Vec::new();
+    };
+    let free = |s: &mut Sealed| acknowledged.covers(s.first.item..s.last.item);
+    let released = sealed.extract_if(.., free).collect();
+    sealed.push(last);
+    released
 }

@@ -265,7 +265,9 @@ impl Model {
 
     /// Opens the log after a crash and holds it against the model.
     pub(super) fn reopen(&mut self, disk: &Disk, options: &Options) -> Opened {
-        let mut log = open(disk, options).expect("a log opens after any crash");
+        let mut log = open(disk, options).unwrap_or_else(|error| {
+            panic!("a log opens after any crash: {error:?}, {:?}", disk.names())
+        });
         self.check(disk, &mut log);
         log
     }
