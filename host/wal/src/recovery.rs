@@ -70,7 +70,11 @@ struct Probe {
     length: u64,
     log: Option<LogId>,
     salt: u64,
+    /// The count before its first frame.
     count: Count,
+    /// Whether that is told by its head or snapshot, and not by the first frame that is whole.
+    /// Frames before that one may never have been durable.
+    counted: bool,
     /// Nothing when neither head nor snapshot say.
     previous_end: Option<Position>,
 }
@@ -202,6 +206,7 @@ impl<'io> Search<'io> {
                 log: Some(header.log),
                 salt: header.salt,
                 count: header.count,
+                counted: true,
                 previous_end: Some(header.previous_end),
             })),
             Ok(header) => Ok(Probed::Stray(Some(header.log))),
@@ -235,18 +240,21 @@ impl<'io> Search<'io> {
         let unreadable = scan.window().unreadable_blocks;
         self.report.unreadable_blocks += unreadable;
         match found {
-            Some(header) => Probed::Segment(Probe {
-                number,
-                file,
-                length,
-                log: None,
-                salt: header.salt,
-                count: header.count,
-                // The snapshot at the start was written when all before it was durable.
-                previous_end: (header.kind == Kind::Snapshot
-                    && header.position.offset() == DATA_START)
-                    .then_some(header.durable),
-            }),
+            Some(header) => {
+                let begins =
+                    header.kind == Kind::Snapshot && header.position.offset() == DATA_START;
+                Probed::Segment(Probe {
+                    number,
+                    file,
+                    length,
+                    log: None,
+                    salt: header.salt,
+                    count: header.count,
+                    counted: begins,
+                    // The snapshot at the start was written when all before it was durable.
+                    previous_end: begins.then_some(header.durable),
+                })
+            }
             None if unreadable > 0 => Probed::Stray(None),
             None => Probed::Unused,
         }
@@ -320,7 +328,7 @@ struct Replay {
 impl Replay {
     fn run(&mut self, chain: &[Probe], state: &mut dyn LogState) -> Result<(), OpenError> {
         for (index, probe) in chain.iter().enumerate() {
-            if probe.count.sequence > self.expected.sequence {
+            if probe.counted && probe.count.sequence > self.expected.sequence {
                 let frames = probe.count.sequence - self.expected.sequence;
                 self.lose(frames, self.expected.item..probe.count.item, state);
                 self.expected = probe.count;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::acknowledged::Acknowledged;
 use crate::error::{OpenError, Refusal};
 use crate::options::Options;
+use crate::position::Position;
 use crate::reader::{Read, Reader};
 use crate::record::{LogState, Passing, Prepared, Record};
 use crate::recovery::Recovery;
@@ -84,7 +85,7 @@ impl Fold {
 pub(super) struct Folding(Arc<Mutex<(Fold, Vec<Range<u64>>)>>);
 
 impl Folding {
-    fn fold(&self) -> Fold {
+    pub(super) fn fold(&self) -> Fold {
         self.0.lock().unwrap().0
     }
 
@@ -123,6 +124,8 @@ impl LogState for Folding {
 struct Written {
     record: Record,
     first_item: u64,
+    /// Where it went, when that was told.
+    position: Option<Position>,
 }
 
 /// What the log was told, and what it answered.
@@ -155,27 +158,32 @@ pub(super) fn open(disk: &Disk, options: &Options) -> Result<Opened, OpenError> 
 impl Model {
     /// Runs actions until the disk stops.
     pub(super) fn run(&mut self, disk: &Disk, options: &Options, actions: &[Action]) {
-        let Ok(mut log) = open(disk, options) else {
-            assert!(
-                disk.is_stopped(),
-                "only the power cut keeps it from opening"
-            );
-            return;
-        };
+        match open(disk, options) {
+            Ok(log) => self.run_in(log, disk, options, actions),
+            Err(error) => assert!(disk.is_stopped(), "does not open: {error:?}"),
+        }
+    }
+
+    /// Runs actions in an open log.
+    pub(super) fn run_in(
+        &mut self,
+        mut log: Opened,
+        disk: &Disk,
+        options: &Options,
+        actions: &[Action],
+    ) {
         for action in actions {
             match action {
                 Action::Group(plans) => self.commit(&mut log.writer, plans),
                 Action::Witness => log.writer.witness(),
                 Action::Reopen => {
-                    let closed = log.writer.close();
-                    assert!(closed.is_ok() || disk.is_stopped());
+                    // One that failed is opened again like one that was killed.
+                    let _ = log.writer.close();
                     drop(log);
                     match open(disk, options) {
                         Ok(opened) => log = opened,
-                        Err(_) => {
-                            assert!(disk.is_stopped());
-                            return;
-                        }
+                        Err(OpenError::Disk { .. }) => return,
+                        Err(error) => panic!("does not open: {error}"),
                     }
                 }
             }
@@ -198,7 +206,7 @@ impl Model {
                 Ok(appended) => {
                     assert_eq!(appended.sequence, self.confirmed.len() as u64);
                     assert_eq!(appended.first_item, self.items());
-                    self.confirm(record);
+                    self.confirm(record, Some(appended.position));
                 }
                 Err(error) => {
                     assert_eq!(error.record, record, "a refused record comes back");
@@ -228,9 +236,34 @@ impl Model {
         }
     }
 
-    fn confirm(&mut self, record: Record) {
+    fn confirm(&mut self, record: Record, position: Option<Position>) {
         let first_item = self.items();
-        self.confirmed.push(Written { record, first_item });
+        self.confirmed.push(Written {
+            record,
+            first_item,
+            position,
+        });
+    }
+
+    /// Where the confirmed records stand, how long they are, and which items they hold.
+    pub(super) fn places(&self) -> Vec<(Position, u64, Range<u64>)> {
+        let placed = self.confirmed.iter().filter_map(|w| {
+            let length = Prepared::new(w.record.clone()).frame_length();
+            let items = w.first_item..w.first_item + u64::from(w.record.items);
+            Some((w.position?, length, items))
+        });
+        placed.collect()
+    }
+
+    /// The fold over the first records, for logs that may lose the others.
+    pub(super) fn fold_of(&self, records: usize) -> Fold {
+        let start = Fold::default();
+        let records = self.confirmed.iter().take(records);
+        records.fold(start, |f, w| f.after(&w.record.payload, w.first_item))
+    }
+
+    pub(super) fn unknown(&self) -> usize {
+        self.unknown.len()
     }
 
     pub(super) fn items(&self) -> u64 {
@@ -245,12 +278,6 @@ impl Model {
 
     pub(super) fn refused_full(&self) -> usize {
         self.refused_full
-    }
-
-    fn fold(&self) -> Fold {
-        let start = Fold::default();
-        let records = self.confirmed.iter();
-        records.fold(start, |f, w| f.after(&w.record.payload, w.first_item))
     }
 
     fn acknowledged(&self) -> Acknowledged {
@@ -283,9 +310,13 @@ impl Model {
         let extra = there - known;
         assert!(extra <= self.unknown.len(), "{extra} records too many");
         for record in std::mem::take(&mut self.unknown).into_iter().take(extra) {
-            self.confirm(record);
+            self.confirm(record, None);
         }
-        assert_eq!(log.folding.fold(), self.fold(), "each once and in order");
+        assert_eq!(
+            log.folding.fold(),
+            self.fold_of(self.confirmed.len()),
+            "each once and in order"
+        );
         let count = log.writer.view().lock().count();
         assert_eq!(count.sequence, self.confirmed.len() as u64);
         assert_eq!(count.item, self.items());
