@@ -345,3 +345,6 @@ fn power_is_off() -> io::Error {
 }
 
 mod files;
+mod oracle;
+
+pub use oracle::check_decode;
