@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::crash::{afterwards, workload};
-use super::model::{Action, DISK_BYTES, Model, open, options, put};
+use super::model::{Action, DISK_BYTES, Model, acknowledge, open, options, put};
 use crate::error::{OpenError, Refusal};
 use crate::options::{Durability, Options};
 use crate::record::{Prepared, Record};
@@ -121,5 +121,64 @@ fn a_log_that_is_not_synced_survives_a_kill_whole_and_a_power_cut_from_its_start
         assert!(there.records >= 24, "what was there before was synced");
         assert_eq!(there, model.fold_of(there.records as usize));
         assert_eq!(log.report.quarantined_frames, 0, "a tail is cut, not lost");
+    }
+}
+
+#[test]
+fn a_segment_that_the_disk_refused_at_its_first_group_is_nothing_to_fall_back_on() {
+    let disk = Disk::new(DISK_BYTES, 3);
+    let mut model = Model::default();
+    let mut log = open(&disk, &options()).unwrap();
+    for _ in 0..8 {
+        model.commit(&mut log.writer, &[put(1, 15_000)]);
+    }
+    let items = model.items();
+    model.commit(&mut log.writer, &[acknowledge(0..items)]);
+    let before = log.writer.view().lock().active.unwrap().number;
+    disk.fail(Call::Sync, 0, EIO);
+    model.commit(&mut log.writer, &[put(1, 19_000)]);
+    model.commit(
+        &mut log.writer,
+        &[put(1, 500), acknowledge(items..items + 1)],
+    );
+    let newest = log.writer.view().lock().active.unwrap().number;
+    assert_eq!(newest, before + 2, "one segment was passed over");
+    log.writer.close().unwrap();
+    drop(log);
+    disk.crash(Crash::PowerCutDropsAll);
+    let name = format!("segment-{newest:016x}");
+    let mut bytes = disk.bytes(&name);
+    bytes[8192..8300].fill(0);
+    disk.set_bytes(&name, bytes);
+    let log = model.reopen(&disk, &options());
+    assert!(!log.report.without_snapshot);
+    assert_eq!(log.report.damaged_snapshots, 1);
+}
+
+#[test]
+fn acknowledgements_that_a_power_cut_takes_back_have_freed_nothing() {
+    let options = Options {
+        durability: Durability::Os,
+        ..options()
+    };
+    for seed in 0..60 {
+        let disk = Disk::new(DISK_BYTES, seed);
+        let mut model = Model::default();
+        let mut log = open(&disk, &options).unwrap();
+        for end in [10, 20] {
+            for _ in 0..10 {
+                model.commit(&mut log.writer, &[put(1, 15_000)]);
+            }
+            model.commit(&mut log.writer, &[acknowledge(0..end)]);
+        }
+        let released = log.writer.counters().read().released_segments;
+        assert!(released > 0, "some were freed when it was durable");
+        drop(log);
+        disk.crash(Crash::PowerCut { seed });
+        let log = open(&disk, &options).unwrap();
+        assert_eq!(log.report.missing_segments, 0, "seed {seed}");
+        assert_eq!(log.report.quarantined_frames, 0, "seed {seed}");
+        let there = log.folding.fold();
+        assert_eq!(there, model.fold_of(there.records as usize));
     }
 }
