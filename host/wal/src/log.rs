@@ -58,6 +58,12 @@ struct Submission {
     done: Completion,
 }
 
+/// A record that cannot wait for the writer.
+struct Unsent {
+    submission: Submission,
+    refusal: Refusal,
+}
+
 /// What the writer's thread does next.
 enum Work {
     Group(Vec<Submission>),
@@ -113,9 +119,9 @@ impl Log {
         let prepared = self.prepare(record)?;
         match self.submit(prepared, done) {
             Ok(()) => Ok(()),
-            Err((prepared, _, refusal)) => Err(AppendError {
-                record: prepared.record,
-                refusal,
+            Err(back) => Err(AppendError {
+                record: back.submission.prepared.record,
+                refusal: back.refusal,
             }),
         }
     }
@@ -133,15 +139,17 @@ impl Log {
             // Nobody listens when the waiting thread was torn down.
             let _ = sender.send(outcome);
         });
-        while let Err((back, completion, refusal)) = self.submit(prepared, done) {
-            match refusal {
-                Refusal::Busy => self.wait_for_room(&back),
-                refusal => {
-                    let record = back.record;
-                    return Err(AppendError { record, refusal });
-                }
+        while let Err(back) = self.submit(prepared, done) {
+            let Unsent {
+                submission,
+                refusal,
+            } = *back;
+            (prepared, done) = (submission.prepared, submission.done);
+            if !matches!(refusal, Refusal::Busy) {
+                let record = prepared.record;
+                return Err(AppendError { record, refusal });
             }
-            (prepared, done) = (back, completion);
+            self.wait_for_room(&prepared);
         }
         receiver.recv().unwrap_or_else(|_| {
             Err(AppendError {
@@ -206,24 +214,25 @@ impl Log {
         Ok(Prepared::new(record))
     }
 
-    fn submit(
-        &self,
-        prepared: Prepared,
-        done: Completion,
-    ) -> Result<(), (Prepared, Completion, Refusal)> {
-        let bytes = prepared.frame_length();
+    fn submit(&self, prepared: Prepared, done: Completion) -> Result<(), Box<Unsent>> {
+        let submission = Submission { prepared, done };
+        let bytes = submission.prepared.frame_length();
         let mut queue = self.shared.lock();
-        if queue.closing {
-            return Err((prepared, done, Refusal::Closed));
-        }
-        if !self.has_room(&queue, bytes) {
-            return Err((prepared, done, Refusal::Busy));
-        }
-        queue.bytes += bytes;
-        queue.waiting.push_back(Submission { prepared, done });
-        drop(queue);
-        self.shared.work.notify_one();
-        Ok(())
+        let refusal = if queue.closing {
+            Refusal::Closed
+        } else if self.has_room(&queue, bytes) {
+            queue.bytes += bytes;
+            queue.waiting.push_back(submission);
+            drop(queue);
+            self.shared.work.notify_one();
+            return Ok(());
+        } else {
+            Refusal::Busy
+        };
+        Err(Box::new(Unsent {
+            submission,
+            refusal,
+        }))
     }
 
     /// One record always fits an empty queue.

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::acknowledged::Acknowledged;
-use crate::error::{AppendError, Failure, OpenError, Refusal};
+use crate::error::{Failure, OpenError, Refusal};
 use crate::frame::{Header, Kind};
 use crate::io::{LogFile, LogIo};
 use crate::layout::round_up;
@@ -24,14 +24,15 @@ use crate::segment::{BLOCK_BYTES, FileName, LogId, Sealed};
 use crate::snapshot::Lost;
 use crate::statistics::Counters;
 use crate::view::View;
+use outcomes::{Group, Outcomes};
 use roll::NextSegment;
 
+mod outcomes;
 mod roll;
 #[cfg(test)]
 mod tests;
 
-/// What becomes of a record.
-pub(crate) type Outcome = Result<Appended, AppendError>;
+pub(crate) use outcomes::Outcome;
 
 /// Why the log cannot go on in a new segment.
 #[derive(Debug)]
@@ -200,7 +201,7 @@ impl Writer {
             }
         }
         self.settle(admitted, &mut outcomes);
-        outcomes.0.into_iter().flatten().collect()
+        outcomes.finish()
     }
 
     /// Whether a record may be written behind those before it.
@@ -406,7 +407,7 @@ impl Writer {
         if !self.wants_witness() || !self.all_is_durable() {
             return;
         }
-        let header = self.unpaid_header(Kind::Witness, self.active.next);
+        let header = self.header_without_items(Kind::Witness, self.active.next);
         let mut bytes = Vec::with_capacity(BLOCK_BYTES as usize);
         header.encode(&mut bytes);
         pad(&mut bytes);
@@ -420,7 +421,7 @@ impl Writer {
     }
 
     /// The head of a frame without items in the segment in use.
-    fn unpaid_header(&self, kind: Kind, offset: u64) -> Header {
+    fn header_without_items(&self, kind: Kind, offset: u64) -> Header {
         Header {
             kind,
             salt: self.active.entry.salt,
@@ -463,37 +464,6 @@ impl Writer {
 
     fn in_use(&self) -> u64 {
         self.sealed.len() as u64 + 1
-    }
-}
-
-/// Records of a group with their places in it.
-type Group = Vec<(usize, Prepared)>;
-
-/// The outcomes of a group, as far as they are known.
-struct Outcomes(Vec<Option<Outcome>>);
-
-impl Outcomes {
-    fn of(length: usize) -> Outcomes {
-        let mut outcomes = Vec::with_capacity(length);
-        outcomes.resize_with(length, || None);
-        Outcomes(outcomes)
-    }
-
-    fn set(&mut self, index: usize, outcome: Outcome) {
-        if let Some(place) = self.0.get_mut(index) {
-            *place = Some(outcome);
-        }
-    }
-
-    fn refuse(&mut self, index: usize, prepared: Prepared, refusal: Refusal) {
-        let record = prepared.record;
-        self.set(index, Err(AppendError { record, refusal }));
-    }
-
-    fn refuse_all(&mut self, group: Group, refusal: &Refusal) {
-        for (index, prepared) in group {
-            self.refuse(index, prepared, refusal.clone());
-        }
     }
 }
 

@@ -36,7 +36,7 @@ fn the_bytes_are_those_of_the_specification() {
     let mut header = header();
     header.ranges = 1;
     let mut body = Vec::new();
-    encode_ranges(&[60..64], &mut body);
+    encode_ranges(std::iter::once(&(60..64)), &mut body);
     body.extend_from_slice(b"three");
     let bytes = encoded(header, &body);
     let expected = [
