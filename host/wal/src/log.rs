@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::error::{AppendError, Failure, OpenError, ReadError, Refusal};
 use crate::io::LogIo;
 use crate::options::{Durability, GROUP_RECORDS_MAX, Options};
+use crate::pool::Pool;
 use crate::position::{Count, Position};
 use crate::reader::{Reader, read_at};
 use crate::record::{Appended, LogState, Prepared, Record};
@@ -32,6 +33,13 @@ pub struct Log {
     shared: Arc<Shared>,
     options: Options,
     writer: Option<JoinHandle<Result<(), Arc<Failure>>>>,
+    maker: Option<Maker>,
+}
+
+/// The thread that makes files for the next segments ahead.
+struct Maker {
+    pool: Arc<Pool>,
+    thread: JoinHandle<()>,
 }
 
 struct Shared {
@@ -92,21 +100,24 @@ impl Log {
             work: Condvar::new(),
             room: Condvar::new(),
         });
+        let maker = Maker::start(Arc::clone(writer.pool()))?;
         let writing = Writing {
             writer,
             shared: Arc::clone(&shared),
             options: options.clone(),
             unsynced_since: None,
         };
+        let mut log = Log {
+            shared,
+            options,
+            writer: None,
+            maker: Some(maker),
+        };
         let thread = thread::Builder::new()
             .name("log-writer".to_owned())
             .spawn(move || writing.run())
-            .map_err(OpenError::disk("start the thread of the log"))?;
-        let log = Log {
-            shared,
-            options,
-            writer: Some(thread),
-        };
+            .map_err(OpenError::disk("start the writer's thread"))?;
+        log.writer = Some(thread);
         Ok((log, recovery))
     }
 
@@ -196,6 +207,9 @@ impl Log {
         self.shared.lock().closing = true;
         self.shared.work.notify_all();
         self.shared.room.notify_all();
+        if let Some(maker) = self.maker.take() {
+            maker.stop();
+        }
         let ended = self.writer.take().map(JoinHandle::join);
         match ended {
             Some(Ok(closed)) => closed,
@@ -247,6 +261,24 @@ impl Log {
         let queue = self.shared.lock();
         let full = |queue: &mut Queue| !queue.closing && !self.has_room(queue, bytes);
         drop(self.shared.room.wait_while(queue, full));
+    }
+}
+
+impl Maker {
+    fn start(pool: Arc<Pool>) -> Result<Maker, OpenError> {
+        let making = Arc::clone(&pool);
+        let thread = thread::Builder::new()
+            .name("log-maker".to_owned())
+            .spawn(move || making.make_ahead())
+            .map_err(OpenError::disk("start the thread that makes segments"))?;
+        Ok(Maker { pool, thread })
+    }
+
+    /// Waits until the file that is being made is done: at most one.
+    fn stop(self) {
+        self.pool.close();
+        // It has nothing to tell, and a panic in it has been printed.
+        let _ = self.thread.join();
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) struct Writer {
     io: Arc<dyn LogIo>,
     options: Options,
     log: LogId,
-    pool: Pool,
+    pool: Arc<Pool>,
     state: Box<dyn LogState>,
     acknowledged: Acknowledged,
     lost: Lost,
@@ -82,8 +82,6 @@ pub(crate) struct Writer {
     release_due: bool,
     view: Arc<View>,
     counters: Arc<Counters>,
-    /// Held while the log is open.
-    _lock: Box<dyn Send + Sync>,
 }
 
 impl Writer {
@@ -100,8 +98,8 @@ impl Writer {
         })?;
         let found = recover(io.as_ref(), state.as_mut())?;
         let report = found.report;
-        let mut writer = Writer::first_segment(io, options, state, found, lock)?;
-        writer.pool.fill(writer.in_use(), 0);
+        let writer = Writer::first_segment(io, options, state, found, lock)?;
+        writer.pool.fill(0);
         Ok((writer, report))
     }
 
@@ -118,7 +116,8 @@ impl Writer {
             RollError::Disk(action, cause) => OpenError::Disk { action, cause },
             RollError::StateTooLarge { bytes, most } => OpenError::StateTooLarge { bytes, most },
         };
-        let mut pool = Pool::open(Arc::clone(&io), &options, &found.spares);
+        let in_use = found.sealed.len() as u64;
+        let pool = Pool::open(Arc::clone(&io), &options, &found.spares, in_use, lock);
         // Before a file is asked for: what is of no use may be all that there is.
         let released = roll::take_released(&mut found.sealed, &found.acknowledged);
         let released = released.into_iter().map(|s| FileName::Segment(s.number));
@@ -140,15 +139,15 @@ impl Writer {
             state: state.as_ref(),
             options: &options,
         };
-        let in_use = found.sealed.len() as u64;
+        pool.set_in_use(found.sealed.len() as u64);
         let active = next
-            .start(io.as_ref(), &mut pool, Purpose::Reserve, in_use)
+            .start(io.as_ref(), &pool, Purpose::Reserve)
             .map_err(refused)?;
         let mut writer = Writer {
             io,
             options,
             log: found.log,
-            pool,
+            pool: Arc::new(pool),
             state,
             acknowledged: found.acknowledged,
             lost: found.lost,
@@ -162,7 +161,6 @@ impl Writer {
             release_due: true,
             view: Arc::default(),
             counters: Arc::default(),
-            _lock: lock,
         };
         writer.sync_up_to(writer.active.next).map_err(refused)?;
         writer.show();
@@ -174,10 +172,16 @@ impl Writer {
         let mut view = self.view.lock();
         view.sealed.clone_from(&self.sealed);
         view.active = Some(self.active.entry);
+        drop(view);
+        self.pool.set_in_use(self.sealed.len() as u64 + 1);
     }
 
     pub(crate) fn view(&self) -> &Arc<View> {
         &self.view
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {
@@ -261,7 +265,7 @@ impl Writer {
         // What is kept back is taken by restarts and acknowledgements. It comes first again.
         let reserved = self.pool.len() >= RESERVED_SEGMENTS
             || !has_items
-            || self.pool.fill(self.in_use(), self.options.free_bytes_min);
+            || self.pool.fill(self.options.free_bytes_min);
         if !reserved {
             return Err(RollError::Full);
         }
@@ -460,10 +464,6 @@ impl Writer {
         });
         self.failure = Some(Arc::clone(&failure));
         failure
-    }
-
-    fn in_use(&self) -> u64 {
-        self.sealed.len() as u64 + 1
     }
 }
 

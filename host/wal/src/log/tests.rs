@@ -7,7 +7,7 @@ use std::thread;
 use super::*;
 use crate::io::Folder;
 use crate::reader::Read;
-use crate::simulation::{Call, Disk};
+use crate::simulation::{Call, Crash, Disk};
 
 fn options() -> Options {
     Options {
@@ -186,4 +186,55 @@ fn a_completion_that_panics_closes_the_log_and_nobody_waits_for_ever() {
         .unwrap();
     while log.append_and_wait(record("b")).is_ok() {}
     assert!(log.close().is_err());
+}
+
+#[test]
+fn a_file_for_the_next_segment_is_made_ahead() {
+    let disk = Disk::new(64 * 1024 * 1024, 1);
+    let (log, _) = Log::open(disk.io(), options(), Box::new(())).unwrap();
+    let spares = || {
+        let names = disk.names();
+        names.iter().filter(|n| n.starts_with("spare-")).count() as u64
+    };
+    while spares() <= crate::options::RESERVED_SEGMENTS {
+        thread::yield_now();
+    }
+    let large = Record {
+        items: 1,
+        payload: Bytes::from(vec![7; 400 * 1024]),
+        ..Record::default()
+    };
+    let first = log.append_and_wait(large.clone()).unwrap();
+    while log
+        .append_and_wait(large.clone())
+        .unwrap()
+        .position
+        .segment()
+        == first.position.segment()
+    {}
+    while spares() <= crate::options::RESERVED_SEGMENTS {
+        thread::yield_now();
+    }
+    log.close().unwrap();
+}
+
+#[test]
+fn what_is_confirmed_early_is_synced_in_time() {
+    let disk = Disk::new(64 * 1024 * 1024, 1);
+    let options = Options {
+        durability: Durability::Interval(Duration::from_millis(1)),
+        ..options()
+    };
+    let (log, _) = Log::open(disk.io(), options.clone(), Box::new(())).unwrap();
+    let syncs = log.statistics().syncs;
+    log.append_and_wait(record("soon")).unwrap();
+    while log.statistics().syncs == syncs {
+        thread::yield_now();
+    }
+    // Nothing that the log does when it is dropped reaches the disk any more.
+    disk.stop_at(disk.calls() + 1);
+    drop(log);
+    disk.crash(Crash::PowerCutDropsAll);
+    let (log, _) = Log::open(disk.io(), options, Box::new(())).unwrap();
+    assert_eq!(read_all(&log), ["soon"]);
 }

@@ -31,15 +31,14 @@ impl NextSegment<'_> {
     pub(super) fn start(
         &self,
         io: &dyn LogIo,
-        pool: &mut Pool,
+        pool: &Pool,
         purpose: Purpose,
-        in_use: u64,
     ) -> Result<Active, RollError> {
         let salt = io
             .salt()
             .map_err(|cause| RollError::Disk("draw a number", cause))?;
         let bytes = self.encode(salt)?;
-        let spare = pool.take(purpose, in_use).map_err(|error| match error {
+        let spare = pool.take(purpose).map_err(|error| match error {
             TakeError::Full => RollError::Full,
             TakeError::Disk(cause) => RollError::Disk("make a new segment", cause),
         })?;
@@ -135,8 +134,7 @@ impl Writer {
             state: self.state.as_ref(),
             options: &self.options,
         };
-        let in_use = self.sealed.len() as u64;
-        match next.start(self.io.as_ref(), &mut self.pool, purpose, in_use) {
+        match next.start(self.io.as_ref(), &self.pool, purpose) {
             Ok(active) => {
                 let before = std::mem::replace(&mut self.active, active);
                 if unused {
