@@ -1,0 +1,242 @@
+//! Files that wait to become segments: written once with zeros, so that using them needs no space
+//! and keeps the file system's journal out of the way of the writer.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::io::LogIo;
+use crate::options::{Options, RESERVED_SEGMENTS};
+use crate::segment::FileName;
+
+/// Spare files beyond those kept back. One is being used soon, one is ready behind it; more would
+/// only hold space that others on the volume could use.
+const SPARES_BEYOND_MAX: u64 = 2;
+
+/// Zeros written at once: from this size on a disk is near its bandwidth.
+const ZERO_BYTES: usize = 1024 * 1024;
+
+/// Who asks for a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// More items. Leaves those kept back.
+    Items,
+    /// To go on without more items: acknowledgements, or after a failure.
+    Reserve,
+}
+
+/// Why there is no file.
+#[derive(Debug)]
+pub(crate) enum TakeError {
+    /// The bound on segments or the volume is reached.
+    Full,
+    Disk(io::Error),
+}
+
+/// The spare files of one log, shared between its writer and the thread that makes them.
+pub(crate) struct Pool {
+    io: Arc<dyn LogIo>,
+    segment_bytes: u64,
+    segments_max: u64,
+    free_bytes_min: u64,
+    /// A plain mutex suffices: it is never held while a file is written.
+    files: Mutex<Files>,
+    /// A file was taken, or the pool is closed.
+    changed: Condvar,
+    /// Held while anybody may write in the folder.
+    _lock: Box<dyn Send + Sync>,
+}
+
+struct Files {
+    spares: VecDeque<u64>,
+    next: u64,
+    /// Files that are being made.
+    making: u64,
+    /// Segments of the log.
+    in_use: u64,
+    /// One was taken since the last attempt to make one.
+    wanted: bool,
+    closed: bool,
+}
+
+impl Pool {
+    /// Takes over the spare files that are there. Those of another size are removed.
+    pub(crate) fn open(
+        io: Arc<dyn LogIo>,
+        options: &Options,
+        spares: &[u64],
+        in_use: u64,
+        lock: Box<dyn Send + Sync>,
+    ) -> Pool {
+        let pool = Pool {
+            io,
+            segment_bytes: options.segment_bytes,
+            segments_max: options.segments_max,
+            free_bytes_min: options.free_bytes_min,
+            files: Mutex::new(Files {
+                spares: VecDeque::new(),
+                next: spares.iter().max().map_or(1, |last| last.saturating_add(1)),
+                making: 0,
+                in_use,
+                wanted: true,
+                closed: false,
+            }),
+            changed: Condvar::new(),
+            _lock: lock,
+        };
+        for number in spares {
+            pool.keep(*number);
+        }
+        pool
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.lock().spares.len() as u64
+    }
+
+    /// Tells how many segments the log has, which count against its bound.
+    pub(crate) fn set_in_use(&self, in_use: u64) {
+        self.lock().in_use = in_use;
+    }
+
+    /// Makes files until those kept back are there, as far as there is room, and says whether they
+    /// are. A log without them goes on and gives out what it has; only items are refused.
+    pub(crate) fn fill(&self, free_bytes_min: u64) -> bool {
+        while self.len() < RESERVED_SEGMENTS && self.make(free_bytes_min).is_ok() {}
+        self.len() >= RESERVED_SEGMENTS
+    }
+
+    /// The name of a file of the right size with any content. It is no longer in the pool.
+    pub(crate) fn take(&self, purpose: Purpose) -> Result<FileName, TakeError> {
+        let (kept_back, free_bytes_min) = match purpose {
+            Purpose::Items => (RESERVED_SEGMENTS, self.free_bytes_min),
+            Purpose::Reserve => (0, 0),
+        };
+        if self.len() <= kept_back {
+            self.make(free_bytes_min)?;
+        }
+        let mut files = self.lock();
+        let taken = files.spares.pop_front();
+        files.wanted = true;
+        drop(files);
+        self.changed.notify_one();
+        taken.map(FileName::Spare).ok_or(TakeError::Full)
+    }
+
+    /// Gives a file back whose content is of no use any more. Its name changes; the folder has to
+    /// be synced before this is durable, and nothing depends on it.
+    pub(crate) fn give_back(&self, name: FileName) -> io::Result<()> {
+        if self.len() >= RESERVED_SEGMENTS + SPARES_BEYOND_MAX {
+            return self.io.remove(&name.to_string());
+        }
+        let number = self.lock().draw_number();
+        let spare = FileName::Spare(number).to_string();
+        self.io.rename(&name.to_string(), &spare)?;
+        self.keep(number);
+        Ok(())
+    }
+
+    /// Makes a file ahead each time one was taken, so that the writer finds it there, until the
+    /// pool is closed. For a thread of its own.
+    pub(crate) fn make_ahead(&self) {
+        loop {
+            let files = self.lock();
+            let idle = |files: &mut Files| !files.closed && !files.wanted;
+            let waited = self.changed.wait_while(files, idle);
+            let mut files = waited.unwrap_or_else(PoisonError::into_inner);
+            if files.closed {
+                return;
+            }
+            files.wanted = false;
+            let enough = files.spares.len() as u64 > RESERVED_SEGMENTS;
+            drop(files);
+            if !enough {
+                // What keeps it from being made is told to the writer when it needs one.
+                let _ = self.make(self.free_bytes_min);
+            }
+        }
+    }
+
+    /// Ends [`Pool::make_ahead`].
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a spare file when it has the right size, else removes it.
+    fn keep(&self, number: u64) {
+        let name = FileName::Spare(number).to_string();
+        let length = self.io.open(&name).and_then(|file| file.length());
+        if length.is_ok_and(|length| length == self.segment_bytes) {
+            self.lock().spares.push_back(number);
+        } else {
+            // When that fails it is tried again at the next opening.
+            let _ = self.io.remove(&name);
+        }
+    }
+
+    fn make(&self, free_bytes_min: u64) -> Result<(), TakeError> {
+        let free = self.io.free_bytes().map_err(TakeError::Disk)?;
+        if free < free_bytes_min.saturating_add(self.segment_bytes) {
+            return Err(TakeError::Full);
+        }
+        let mut files = self.lock();
+        if files.in_use + files.making + files.spares.len() as u64 >= self.segments_max {
+            return Err(TakeError::Full);
+        }
+        files.making += 1;
+        let number = files.draw_number();
+        drop(files);
+        let made = self.write_file(number);
+        let mut files = self.lock();
+        files.making -= 1;
+        made.map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => TakeError::Full,
+            _ => TakeError::Disk(error),
+        })?;
+        files.spares.push_back(number);
+        Ok(())
+    }
+
+    /// Makes a spare file, and leaves none that is not whole.
+    fn write_file(&self, number: u64) -> io::Result<()> {
+        let making = FileName::Making(number).to_string();
+        let made = self.write_zeros(&making).and_then(|()| {
+            let spare = FileName::Spare(number).to_string();
+            self.io.rename(&making, &spare)?;
+            self.io.sync_folder()
+        });
+        if made.is_err() {
+            // When that fails it is removed at the next opening.
+            let _ = self.io.remove(&making);
+        }
+        made
+    }
+
+    fn write_zeros(&self, name: &str) -> io::Result<()> {
+        let file = self.io.create(name)?;
+        let zeros = vec![0; ZERO_BYTES.min(self.segment_bytes as usize)];
+        let mut at = 0;
+        while at < self.segment_bytes {
+            let length = (self.segment_bytes - at).min(zeros.len() as u64) as usize;
+            file.write_at(at, zeros.get(..length).unwrap_or_default())?;
+            at += length as u64;
+        }
+        file.sync()
+    }
+}
+
+impl Files {
+    fn draw_number(&mut self) -> u64 {
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        number
+    }
+}

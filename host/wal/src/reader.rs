@@ -1,0 +1,246 @@
+//! Reading the log from some item on.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::ReadError;
+use crate::frame::{Frame, Kind};
+use crate::io::{LogFile, LogIo};
+use crate::position::Position;
+use crate::scan::{Bounds, Scan, Step, frame_at};
+use crate::segment::{FileName, Sealed};
+use crate::view::View;
+
+/// What a reader finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// A frame with items.
+    Frame {
+        /// Where it stands.
+        position: Position,
+        /// The number of its first item, which may be one before the item asked for.
+        first_item: u64,
+        /// How many items it holds.
+        items: u32,
+        /// What was written.
+        payload: Bytes,
+    },
+    /// These items cannot be read any more. Acknowledge them, so that their segment is freed.
+    Lost {
+        /// Frames that are damaged.
+        frames: u64,
+        /// The items in them.
+        items: Range<u64>,
+    },
+}
+
+/// A reader of one log. It sees confirmed frames in their order, those with items, and passes over
+/// segments that were released. It holds one open file and one stretch of 1 MiB, or one frame.
+pub struct Reader {
+    io: Arc<dyn LogIo>,
+    view: Arc<View>,
+    next_item: u64,
+    walk: Option<Walk>,
+}
+
+/// A walk over one segment.
+struct Walk {
+    number: u64,
+    /// How far it was confirmed when that was last looked at.
+    end: u32,
+    scan: Scan,
+}
+
+/// What a step of a walk led to.
+enum Found {
+    Read(Read),
+    /// Nothing of interest; go on.
+    Passed,
+    /// The end, as far as it was known.
+    End,
+}
+
+impl Reader {
+    pub(crate) fn new(io: Arc<dyn LogIo>, view: Arc<View>, from_item: u64) -> Reader {
+        Reader {
+            io,
+            view,
+            next_item: from_item,
+            walk: None,
+        }
+    }
+
+    /// The first item that the next frame has to hold.
+    pub fn next_item(&self) -> u64 {
+        self.next_item
+    }
+
+    /// The next frame, or nothing when all that is confirmed was read; then more may come later.
+    ///
+    /// # Errors
+    /// When a segment cannot be opened. Unreadable parts of one are [`Read::Lost`].
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it may fail, and give more after it gave nothing"
+    )]
+    pub fn next(&mut self) -> Result<Option<Read>, ReadError> {
+        loop {
+            if self.walk.is_none() {
+                self.walk = self.begin()?;
+            }
+            let Some(walk) = &mut self.walk else {
+                return Ok(None);
+            };
+            let found = walk.step(self.next_item);
+            let segments = self.view.lock();
+            let Some(segment) = segments.numbered(walk.number) else {
+                // Released meanwhile: what was found may be of another life of the file.
+                drop(segments);
+                self.walk = None;
+                continue;
+            };
+            let is_active = segments.active.is_some_and(|a| a.number == walk.number);
+            drop(segments);
+            let read = match found {
+                Found::Read(read) => read,
+                Found::Passed => continue,
+                Found::End if segment.end > walk.end => {
+                    walk.extend(segment.end);
+                    continue;
+                }
+                Found::End if is_active => return Ok(None),
+                Found::End => match walk.missing(segment, self.next_item) {
+                    Some(read) => read,
+                    None => {
+                        self.walk = None;
+                        continue;
+                    }
+                },
+            };
+            self.next_item = read.next_item();
+            return Ok(Some(read));
+        }
+    }
+
+    /// The walk over the segment that holds the next item, if one does.
+    fn begin(&mut self) -> Result<Option<Walk>, ReadError> {
+        loop {
+            let Some(segment) = self.view.lock().holding(self.next_item) else {
+                return Ok(None);
+            };
+            let name = FileName::Segment(segment.number).to_string();
+            match self.io.open(&name) {
+                Ok(file) => return Ok(Some(Walk::new(segment, file))),
+                Err(cause) => {
+                    // One that was released is not asked for again.
+                    if self.view.lock().numbered(segment.number).is_some() {
+                        let position = Position::new(segment.number, 0);
+                        return Err(ReadError::Disk { position, cause });
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Walk {
+    fn new(segment: Sealed, file: Arc<dyn LogFile>) -> Walk {
+        let bounds = Bounds {
+            number: segment.number,
+            salt: Some(segment.salt),
+            end: u64::from(segment.end),
+            // Everything a reader is shown was confirmed, so what is damaged is lost.
+            durable: Position::new(segment.number, segment.end),
+        };
+        Walk {
+            number: segment.number,
+            end: segment.end,
+            scan: Scan::new(file, bounds, segment.first),
+        }
+    }
+
+    fn extend(&mut self, end: u32) {
+        self.end = end;
+        self.scan.extend(u64::from(end));
+    }
+
+    fn step(&mut self, next_item: u64) -> Found {
+        match self.scan.next() {
+            Step::End => Found::End,
+            Step::Lost { frames, items } => lost(frames, items, next_item),
+            Step::Frame(frame) => {
+                let header = &frame.header;
+                let is_read = header.count_after().item <= next_item;
+                if header.kind != Kind::Data || header.items == 0 || is_read {
+                    return Found::Passed;
+                }
+                Found::Read(Read::Frame {
+                    position: header.position,
+                    first_item: header.count.item,
+                    items: header.items,
+                    payload: Bytes::copy_from_slice(frame.payload),
+                })
+            }
+        }
+    }
+
+    /// What is missing between the last whole frame of a sealed segment and its end.
+    fn missing(&mut self, segment: Sealed, next_item: u64) -> Option<Read> {
+        let before = self.scan.expected();
+        self.scan.skip_to(segment.last);
+        let frames = segment.last.sequence.saturating_sub(before.sequence);
+        match lost(frames, before.item..segment.last.item, next_item) {
+            Found::Read(read) if frames > 0 => Some(read),
+            _ => None,
+        }
+    }
+}
+
+/// Damage, as far as it is about items that are still to be read.
+fn lost(frames: u64, items: Range<u64>, next_item: u64) -> Found {
+    let items = items.start.max(next_item)..items.end;
+    if items.is_empty() {
+        Found::Passed
+    } else {
+        Found::Read(Read::Lost { frames, items })
+    }
+}
+
+impl Read {
+    /// The item behind those of this.
+    fn next_item(&self) -> u64 {
+        match self {
+            Read::Frame {
+                first_item, items, ..
+            } => first_item.saturating_add(u64::from(*items)),
+            Read::Lost { items, .. } => items.end,
+        }
+    }
+}
+
+/// The payload of the frame of data at a position.
+pub(crate) fn read_at(io: &dyn LogIo, view: &View, position: Position) -> Result<Bytes, ReadError> {
+    let released = ReadError::Released { position };
+    let Some(segment) = view.lock().numbered(position.segment()) else {
+        return Err(released);
+    };
+    let mut bytes = Vec::new();
+    let name = FileName::Segment(segment.number).to_string();
+    let read = io.open(&name).and_then(|file| {
+        let offset = u64::from(position.offset());
+        frame_at(&file, offset, u64::from(segment.end), &mut bytes)
+    });
+    let payload = Frame::decode(&bytes).ok().and_then(|frame| {
+        let header = &frame.header;
+        let is_it = header.position == position && header.salt == segment.salt;
+        (is_it && header.kind == Kind::Data).then(|| Bytes::copy_from_slice(frame.payload))
+    });
+    match (payload, read) {
+        (Some(payload), _) => Ok(payload),
+        _ if view.lock().numbered(position.segment()).is_none() => Err(released),
+        (None, Err(cause)) => Err(ReadError::Disk { position, cause }),
+        (None, Ok(())) => Err(ReadError::Damaged { position }),
+    }
+}

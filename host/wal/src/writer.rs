@@ -1,0 +1,474 @@
+//! The one hand that writes a log: groups into the segment in use, and segments one after another.
+//!
+//! It has no thread and no clock of its own, so that a test can drive it call by call.
+//!
+//! A group is written once. When the disk refuses it, it is written once more, into another
+//! segment whose head says where the one before ended; a sync that failed is never asked again.
+//! When that fails too the log has failed: it takes nothing any more and says so, and what was
+//! confirmed before can still be read.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::acknowledged::Acknowledged;
+use crate::error::{Failure, OpenError, Refusal};
+use crate::frame::{Header, Kind};
+use crate::io::{LogFile, LogIo};
+use crate::layout::round_up;
+use crate::options::{Durability, GROUP_BYTES_MAX, Options, RESERVED_SEGMENTS};
+use crate::pool::{Pool, Purpose};
+use crate::position::{Count, Position};
+use crate::record::{Appended, LogState, Passing, Place, Prepared};
+use crate::recovery::{Found, Recovery, recover};
+use crate::segment::{BLOCK_BYTES, FileName, LogId, Sealed};
+use crate::snapshot::Lost;
+use crate::statistics::Counters;
+use crate::view::View;
+use outcomes::{Group, Outcomes};
+use roll::NextSegment;
+
+mod outcomes;
+mod roll;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use outcomes::Outcome;
+
+/// Why the log cannot go on in a new segment.
+#[derive(Debug)]
+pub(crate) enum RollError {
+    /// No file can be had for this purpose. Nothing has changed.
+    Full,
+    Disk(&'static str, io::Error),
+    StateTooLarge {
+        bytes: u64,
+        most: u64,
+    },
+}
+
+/// The segment in use.
+pub(crate) struct Active {
+    file: Arc<dyn LogFile>,
+    /// Up to what is confirmed.
+    entry: Sealed,
+    /// Where the next group goes.
+    next: u64,
+    /// Its name may not be durable yet.
+    fresh: bool,
+    /// The disk refused something here, so nothing more is written.
+    suspect: bool,
+    /// The proof that all before it was durable stands here already.
+    witnessed: u64,
+}
+
+/// The writer of one log.
+pub(crate) struct Writer {
+    io: Arc<dyn LogIo>,
+    options: Options,
+    log: LogId,
+    pool: Arc<Pool>,
+    state: Box<dyn LogState>,
+    acknowledged: Acknowledged,
+    lost: Lost,
+    sealed: Vec<Sealed>,
+    active: Active,
+    next_number: u64,
+    count: Count,
+    /// All before it is durable.
+    durable: Position,
+    group: Vec<u8>,
+    failure: Option<Arc<Failure>>,
+    /// A segment was sealed since all were last looked at.
+    release_due: bool,
+    view: Arc<View>,
+    counters: Arc<Counters>,
+}
+
+impl Writer {
+    /// Recovers the log and goes on in a new segment; what was there is never appended to.
+    pub(crate) fn open(
+        io: Arc<dyn LogIo>,
+        options: Options,
+        mut state: Box<dyn LogState>,
+    ) -> Result<(Writer, Recovery), OpenError> {
+        options.check().map_err(OpenError::Options)?;
+        let lock = io.lock().map_err(|cause| match cause.kind() {
+            io::ErrorKind::WouldBlock => OpenError::Held,
+            _ => OpenError::disk("lock the folder of the log")(cause),
+        })?;
+        let found = recover(io.as_ref(), state.as_mut())?;
+        let report = found.report;
+        let writer = Writer::first_segment(io, options, state, found, lock)?;
+        writer.pool.fill(0);
+        Ok((writer, report))
+    }
+
+    fn first_segment(
+        io: Arc<dyn LogIo>,
+        options: Options,
+        state: Box<dyn LogState>,
+        mut found: Found,
+        lock: Box<dyn Send + Sync>,
+    ) -> Result<Writer, OpenError> {
+        let segment_bytes = options.segment_bytes;
+        let refused = |error| match error {
+            RollError::Full => OpenError::Full { segment_bytes },
+            RollError::Disk(action, cause) => OpenError::Disk { action, cause },
+            RollError::StateTooLarge { bytes, most } => OpenError::StateTooLarge { bytes, most },
+        };
+        let in_use = found.sealed.len() as u64;
+        let pool = Pool::open(Arc::clone(&io), &options, &found.spares, in_use, lock);
+        // Before a file is asked for: what is of no use may be all that there is.
+        let released = roll::take_released(&mut found.sealed, &found.acknowledged);
+        let released = released.into_iter().map(|s| FileName::Segment(s.number));
+        for name in found.leftovers.into_iter().chain(released) {
+            // When it fails it is tried again at the next opening.
+            let _ = match name {
+                FileName::Making(_) => io.remove(&name.to_string()),
+                name => pool.give_back(name),
+            };
+        }
+        let next = NextSegment {
+            log: found.log,
+            number: found.next_number,
+            count: found.count,
+            previous_end: found.end,
+            acknowledged: &found.acknowledged,
+            lost: found.lost,
+            sealed: &found.sealed,
+            state: state.as_ref(),
+            options: &options,
+        };
+        pool.set_in_use(found.sealed.len() as u64);
+        let active = next
+            .start(io.as_ref(), &pool, Purpose::Reserve)
+            .map_err(refused)?;
+        let mut writer = Writer {
+            io,
+            options,
+            log: found.log,
+            pool: Arc::new(pool),
+            state,
+            acknowledged: found.acknowledged,
+            lost: found.lost,
+            sealed: found.sealed,
+            next_number: found.next_number + 1,
+            count: found.count,
+            durable: found.end,
+            active,
+            group: Vec::new(),
+            failure: None,
+            release_due: true,
+            view: Arc::default(),
+            counters: Arc::default(),
+        };
+        writer.sync_up_to(writer.active.next).map_err(refused)?;
+        writer.show();
+        Ok(writer)
+    }
+
+    /// Lets the readers see the segments as they are.
+    fn show(&self) {
+        let mut view = self.view.lock();
+        view.sealed.clone_from(&self.sealed);
+        view.active = Some(self.active.entry);
+        drop(view);
+        self.pool.set_in_use(self.sealed.len() as u64 + 1);
+    }
+
+    pub(crate) fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    #[cfg(test)]
+    pub(crate) fn acknowledged(&self) -> &Acknowledged {
+        &self.acknowledged
+    }
+
+    /// Writes a group of records, and answers for each in their order. Together they are at most
+    /// [`Options::group_bytes_max`], or one record.
+    pub(crate) fn commit(&mut self, group: Vec<Prepared>) -> Vec<Outcome> {
+        let mut outcomes = Outcomes::of(group.len());
+        let mut admitted: Group = Vec::with_capacity(group.len());
+        for (index, prepared) in group.into_iter().enumerate() {
+            match self.admit(&prepared, &admitted) {
+                Ok(()) => admitted.push((index, prepared)),
+                Err(refusal) => outcomes.refuse(index, prepared, refusal),
+            }
+        }
+        self.settle(admitted, &mut outcomes);
+        outcomes.finish()
+    }
+
+    /// Whether a record may be written behind those before it.
+    fn admit(&self, prepared: &Prepared, before: &Group) -> Result<(), Refusal> {
+        if let Some(failure) = &self.failure {
+            return Err(Refusal::Failed(Arc::clone(failure)));
+        }
+        let ranges = &prepared.record.acknowledged;
+        let next_item = self.count.item;
+        if ranges.iter().any(|range| range.end > next_item) {
+            return Err(Refusal::NotThere { next_item });
+        }
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        let most = self.options.ranges_max();
+        let earlier = || before.iter().flat_map(|(_, p)| &p.record.acknowledged);
+        let apart = self.acknowledged.ranges().len() + earlier().count() + ranges.len();
+        if apart as u64 > most {
+            // Ranges that close holes need no room. Rare, so the slow way is good enough.
+            let mut after = self.acknowledged.clone();
+            earlier().chain(ranges).for_each(|r| after.add(r.clone()));
+            if after.ranges().len() as u64 > most {
+                return Err(Refusal::Scattered { most });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room for admitted records, writes them, and fills in their outcomes.
+    fn settle(&mut self, mut group: Group, outcomes: &mut Outcomes) {
+        if group.is_empty() {
+            return;
+        }
+        let has_items = group.iter().any(|(_, p)| p.record.items > 0);
+        match self.make_room(&group, has_items) {
+            Ok(()) => self.write(group, outcomes),
+            Err(RollError::Full) => {
+                // Acknowledgements make the room that items wait for, so they must get through.
+                let refuse_all = !has_items;
+                let refused = group.extract_if(.., |(_, p)| refuse_all || p.record.items > 0);
+                for (index, prepared) in refused {
+                    outcomes.refuse(index, prepared, Refusal::Full);
+                }
+                self.settle(group, outcomes);
+            }
+            Err(error) => {
+                let failure = self.fail(error);
+                outcomes.refuse_all(group, &Refusal::Failed(failure));
+            }
+        }
+    }
+
+    fn make_room(&mut self, group: &Group, has_items: bool) -> Result<(), RollError> {
+        let bytes: u64 = group.iter().map(|(_, p)| p.frame_length()).sum();
+        let suspect = self.active.suspect;
+        // What is kept back is taken by restarts and acknowledgements. It comes first again.
+        let reserved = self.pool.len() >= RESERVED_SEGMENTS
+            || !has_items
+            || self.pool.fill(self.options.free_bytes_min);
+        if !reserved {
+            return Err(RollError::Full);
+        }
+        if !suspect && self.active.next + bytes <= self.options.segment_bytes {
+            return Ok(());
+        }
+        let purpose = if has_items && !suspect {
+            Purpose::Items
+        } else {
+            Purpose::Reserve
+        };
+        self.roll(purpose)
+    }
+
+    /// Writes a group for which there is room: once, and once more elsewhere.
+    fn write(&mut self, group: Group, outcomes: &mut Outcomes) {
+        let first = self.write_once(&group);
+        let written = first.or_else(|_| {
+            self.active.suspect = true;
+            self.counters.failovers.add(1);
+            self.roll(Purpose::Reserve)?;
+            self.write_once(&group)
+        });
+        match written {
+            Ok(places) => self.confirm(group, places, outcomes),
+            Err(error) => {
+                let failure = self.fail(error);
+                outcomes.refuse_all(group, &Refusal::Unknown(failure));
+            }
+        }
+    }
+
+    fn write_once(&mut self, group: &Group) -> Result<Vec<Appended>, RollError> {
+        let mut bytes = std::mem::take(&mut self.group);
+        bytes.clear();
+        let mut places = Vec::with_capacity(group.len());
+        let mut count = self.count;
+        for (_, prepared) in group {
+            let offset = self.active.next + bytes.len() as u64;
+            let place = Place {
+                salt: self.active.entry.salt,
+                position: Position::new(self.active.entry.number, offset as u32),
+                durable: self.durable,
+                count,
+            };
+            prepared.encode(place, &mut bytes);
+            places.push(Appended {
+                position: place.position,
+                sequence: count.sequence,
+                first_item: count.item,
+            });
+            count = count.after(prepared.record.items);
+        }
+        pad(&mut bytes);
+        let end = self.active.next + bytes.len() as u64;
+        let written = self.active.file.write_at(self.active.next, &bytes);
+        bytes.shrink_to(GROUP_BYTES_MAX as usize);
+        self.group = bytes;
+        written.map_err(|cause| RollError::Disk("write to the log", cause))?;
+        if self.options.durability == Durability::Sync {
+            self.sync_up_to(end)?;
+        }
+        self.active.next = end;
+        self.counters.groups.add(1);
+        self.counters.records.add(places.len() as u64);
+        Ok(places)
+    }
+
+    fn confirm(&mut self, group: Group, places: Vec<Appended>, outcomes: &mut Outcomes) {
+        let mut acknowledges = false;
+        for ((index, prepared), place) in group.into_iter().zip(places) {
+            let record = prepared.record;
+            for range in &record.acknowledged {
+                acknowledges = true;
+                self.acknowledged.add(range.clone());
+            }
+            self.count = self.count.after(record.items);
+            self.state.apply(Passing {
+                position: place.position,
+                sequence: place.sequence,
+                first_item: place.first_item,
+                items: record.items,
+                payload: &record.payload,
+            });
+            outcomes.set(index, Ok(place));
+        }
+        self.active.entry.last = self.count;
+        self.active.entry.end = self.active.next as u32;
+        self.view.lock().active = Some(self.active.entry);
+        if acknowledges || self.release_due {
+            self.release();
+        }
+    }
+
+    /// Makes all that was written durable, where appends are confirmed before. A log that cannot
+    /// goes on in another segment with the next group.
+    pub(crate) fn sync(&mut self) {
+        if self.failure.is_some() || self.active.suspect || self.all_is_durable() {
+            return;
+        }
+        // The next group goes elsewhere, which is all that is left to do: what was confirmed
+        // without being durable was promised no more.
+        let _ = self.sync_up_to(self.active.next);
+        self.release();
+    }
+
+    fn sync_up_to(&mut self, end: u64) -> Result<(), RollError> {
+        let synced = self.active.file.sync();
+        self.counters.syncs.add(1);
+        let named = synced.and_then(|()| match self.active.fresh {
+            true => self.io.sync_folder(),
+            false => Ok(()),
+        });
+        match named {
+            Ok(()) => {
+                self.active.fresh = false;
+                self.durable = Position::new(self.active.entry.number, end as u32);
+                Ok(())
+            }
+            Err(cause) => {
+                self.active.suspect = true;
+                Err(RollError::Disk("make the log durable", cause))
+            }
+        }
+    }
+
+    /// Whether every confirmed frame is.
+    fn all_is_durable(&self) -> bool {
+        self.durable >= Position::new(self.active.entry.number, self.active.entry.end)
+    }
+
+    /// Whether [`Writer::witness`] would write something.
+    pub(crate) fn wants_witness(&self) -> bool {
+        let active = &self.active;
+        self.failure.is_none()
+            && !active.suspect
+            && active.witnessed < u64::from(active.entry.end)
+            && active.next + BLOCK_BYTES <= self.options.segment_bytes
+    }
+
+    /// Writes the proof that the last group was durable, if it is. It need not be durable itself.
+    pub(crate) fn witness(&mut self) {
+        if !self.wants_witness() || !self.all_is_durable() {
+            return;
+        }
+        let header = self.header_without_items(Kind::Witness, self.active.next);
+        let mut bytes = Vec::with_capacity(BLOCK_BYTES as usize);
+        header.encode(&mut bytes);
+        pad(&mut bytes);
+        match self.active.file.write_at(self.active.next, &bytes) {
+            Ok(()) => {
+                self.active.next += bytes.len() as u64;
+                self.active.witnessed = self.active.next;
+            }
+            Err(_) => self.active.suspect = true,
+        }
+    }
+
+    /// The head of a frame without items in the segment in use.
+    fn header_without_items(&self, kind: Kind, offset: u64) -> Header {
+        Header {
+            kind,
+            salt: self.active.entry.salt,
+            position: Position::new(self.active.entry.number, offset as u32),
+            durable: self.durable,
+            count: self.count,
+            items: 0,
+            ranges: 0,
+            payload_length: 0,
+            body_checksum: crc32c::crc32c(&[]),
+        }
+    }
+
+    /// Writes and syncs the last that a log which is not used any more has to know.
+    pub(crate) fn close(&mut self) -> Result<(), Arc<Failure>> {
+        self.sync();
+        self.witness();
+        if self.failure.is_none() && !self.active.suspect {
+            let _ = self.sync_up_to(self.active.next);
+        }
+        match &self.failure {
+            Some(failure) => Err(Arc::clone(failure)),
+            None if self.all_is_durable() => Ok(()),
+            None => Err(self.fail(RollError::Disk(
+                "make the log durable",
+                io::Error::other("the last sync failed"),
+            ))),
+        }
+    }
+
+    fn fail(&mut self, error: RollError) -> Arc<Failure> {
+        let failure = Arc::new(match error {
+            RollError::Full => Failure::NoSegment,
+            RollError::Disk(action, cause) => Failure::Disk { action, cause },
+            RollError::StateTooLarge { bytes, most } => Failure::StateTooLarge { bytes, most },
+        });
+        self.failure = Some(Arc::clone(&failure));
+        failure
+    }
+}
+
+/// Fills up to the next block.
+fn pad(bytes: &mut Vec<u8>) {
+    let length = round_up(bytes.len() as u64, BLOCK_BYTES);
+    bytes.resize(length as usize, 0);
+}

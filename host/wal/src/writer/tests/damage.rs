@@ -1,0 +1,274 @@
+//! Bytes that are not what was written.
+
+use std::ops::Range;
+
+use super::model::{DISK_BYTES, Model, Opened, acknowledge, open, options, put};
+use crate::error::OpenError;
+use crate::position::Position;
+use crate::reader::{Read, Reader};
+use crate::segment::FileName;
+use crate::simulation::{Call, Crash, Disk};
+
+/// A closed log: some sealed segments, and the last one with several groups and a proof at its end.
+fn closed() -> (Disk, Model) {
+    let disk = Disk::new(DISK_BYTES, 5);
+    let mut model = Model::default();
+    let mut log = open(&disk, &options()).unwrap();
+    for _ in 0..3 {
+        model.commit(&mut log.writer, &[put(2, 9_000), put(1, 9_000)]);
+    }
+    model.commit(&mut log.writer, &[put(3, 100), put(2, 5_000), put(1, 10)]);
+    model.commit(&mut log.writer, &[put(4, 6_000)]);
+    model.commit(&mut log.writer, &[put(1, 3), put(1, 3), acknowledge(0..1)]);
+    log.writer.close().unwrap();
+    drop(log);
+    disk.crash(Crash::PowerCutDropsAll);
+    (disk, model)
+}
+
+fn change(disk: &Disk, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = disk.bytes(name);
+    assert!(!bytes.is_empty(), "{name} is there");
+    change(&mut bytes);
+    disk.set_bytes(name, bytes);
+}
+
+fn name_of(number: u64) -> String {
+    FileName::Segment(number).to_string()
+}
+
+fn lost_in(log: &Opened) -> Vec<Range<u64>> {
+    log.folding.lost_items()
+}
+
+#[test]
+fn one_flipped_bit_loses_one_frame_and_is_counted_exactly() {
+    let (_, model) = closed();
+    let last = model.places().last().unwrap().0.segment();
+    for (position, length, items) in model.places() {
+        if position.segment() != last {
+            continue;
+        }
+        // The magic, the salt, the item count, the checksum, the body.
+        for at in [0, 9, 50, 70, 72, length - 8] {
+            let (disk, model) = closed();
+            let at = u64::from(position.offset()) + at;
+            change(&disk, &name_of(last), |bytes| bytes[at as usize] ^= 4);
+            let log = open(&disk, &options()).unwrap();
+            assert_eq!(log.report.quarantined_frames, 1, "{position} at {at}");
+            let count = items.end - items.start;
+            assert_eq!(log.report.quarantined_items, count, "{position} at {at}");
+            model.check_reading(&disk, &log, std::slice::from_ref(&items));
+            assert_eq!(lost_in(&log), std::slice::from_ref(&items));
+            drop(log);
+            disk.crash(Crash::PowerCutDropsAll);
+            let again = open(&disk, &options()).unwrap();
+            assert_eq!(again.report.quarantined_frames, 0, "it is told once");
+        }
+    }
+}
+
+/// The frames of the last segment that touch a stretch of it.
+fn touched(model: &Model, segment: u64, stretch: Range<u64>) -> (u64, u64) {
+    let places = model.places();
+    let hit = places.iter().filter(|(position, length, _)| {
+        let start = u64::from(position.offset());
+        position.segment() == segment && start < stretch.end && stretch.start < start + length
+    });
+    hit.fold((0, 0), |(frames, items), (_, _, range)| {
+        (frames + 1, items + range.end - range.start)
+    })
+}
+
+#[test]
+fn a_zeroed_or_unreadable_block_loses_the_frames_on_it() {
+    let (_, model) = closed();
+    let last = model.places().last().unwrap().0.segment();
+    let end = model.places().last().unwrap().0.offset() as u64;
+    // Behind the head and the snapshot, up to the last group.
+    for block in 3..end / 4096 {
+        let stretch = block * 4096..(block + 1) * 4096;
+        let (frames, items) = touched(&model, last, stretch.clone());
+        for unreadable in [false, true] {
+            let (disk, model) = closed();
+            if unreadable {
+                disk.make_unreadable(&name_of(last), stretch.clone());
+            } else {
+                let stretch = stretch.start as usize..stretch.end as usize;
+                change(&disk, &name_of(last), |bytes| bytes[stretch].fill(0));
+            }
+            let log = open(&disk, &options()).unwrap();
+            assert_eq!(log.report.quarantined_frames, frames, "block {block}");
+            assert_eq!(log.report.quarantined_items, items, "block {block}");
+            assert_eq!(log.report.unreadable_blocks > 0, unreadable);
+            model.check_reading(&disk, &log, &lost_in(&log));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_head_of_a_segment_loses_nothing() {
+    let (_, model) = closed();
+    let last = model.places().last().unwrap().0.segment();
+    for number in 1..=last {
+        // One copy, the other, both, both and the snapshot.
+        for blocks in [0..1, 1..2, 0..2, 0..3] {
+            let (disk, mut model) = closed();
+            let stretch = blocks.start * 4096..blocks.end * 4096;
+            change(&disk, &name_of(number), |bytes| bytes[stretch].fill(0x5a));
+            model.reopen(&disk, &options());
+        }
+    }
+}
+
+#[test]
+fn without_any_snapshot_every_frame_is_still_found() {
+    let (disk, model) = closed();
+    let names = disk.names();
+    for name in names.iter().filter(|name| name.starts_with("segment")) {
+        change(&disk, name, |bytes| bytes[8192..8300].fill(0));
+    }
+    let log = open(&disk, &options()).unwrap();
+    assert!(log.report.without_snapshot);
+    assert_eq!(log.report.quarantined_frames, 0);
+    assert_eq!(log.folding.fold(), model.fold_of(model.records()));
+    model.check_reading(&disk, &log, &[]);
+}
+
+#[test]
+fn a_missing_segment_is_counted_exactly() {
+    let (disk, model) = closed();
+    let places = model.places();
+    let first = places.first().unwrap().0.segment();
+    let last = places.last().unwrap().0.segment();
+    assert!(first < last, "there is more than one");
+    let (frames, items) = touched(&model, first, 0..u64::MAX);
+    disk.io().remove(&name_of(first)).unwrap();
+    let log = open(&disk, &options()).unwrap();
+    assert_eq!(log.report.missing_segments, 1);
+    assert_eq!(log.report.quarantined_frames, frames);
+    // Item 0 was acknowledged.
+    assert_eq!(log.report.quarantined_items, items - 1);
+    model.check_reading(&disk, &log, &lost_in(&log));
+}
+
+#[test]
+fn rot_in_an_older_segment_is_told_to_the_reader_and_its_segment_is_freed() {
+    let (disk, mut model) = closed();
+    let (position, _, items) = model.places()[1].clone();
+    assert_ne!(
+        position.segment(),
+        model.places().last().unwrap().0.segment()
+    );
+    let at = position.offset() as usize + 100;
+    change(&disk, &name_of(position.segment()), |bytes| bytes[at] ^= 1);
+    let mut log = open(&disk, &options()).unwrap();
+    assert_eq!(
+        log.report.quarantined_frames, 0,
+        "nobody has looked there yet"
+    );
+    model.check_reading(&disk, &log, std::slice::from_ref(&items));
+    let view = log.writer.view().clone();
+    let mut reader = Reader::new(disk.io(), view.clone(), 0);
+    let mut told = Vec::new();
+    while let Some(read) = reader.next().unwrap() {
+        if let Read::Lost { frames, items } = read {
+            told.push((frames, items));
+        }
+    }
+    assert_eq!(told, [(1, items)]);
+    let all = 0..model.items();
+    model.commit(&mut log.writer, &[acknowledge(all)]);
+    assert!(view.lock().numbered(position.segment()).is_none());
+}
+
+#[test]
+fn frames_behind_a_torn_one_of_the_last_group_are_cut() {
+    let disk = Disk::new(DISK_BYTES, 5);
+    let mut model = Model::default();
+    let mut log = open(&disk, &options()).unwrap();
+    model.commit(&mut log.writer, &[put(1, 100)]);
+    let end = u64::from(log.writer.view().lock().active.unwrap().end);
+    let segment = log.writer.view().lock().active.unwrap().number;
+    disk.stop_at(disk.calls() + 2);
+    model.commit(&mut log.writer, &[put(1, 100), put(1, 100), put(1, 100)]);
+    disk.crash(Crash::PowerCutKeepsAll);
+    change(&disk, &name_of(segment), |bytes| {
+        bytes[end as usize + 20] ^= 1
+    });
+    let log = model.reopen(&disk, &options());
+    assert_eq!(log.report.cut_frames, 2);
+    assert_eq!(log.report.frames, 1);
+}
+
+#[test]
+fn a_log_in_use_is_not_opened() {
+    let disk = Disk::new(DISK_BYTES, 5);
+    let log = open(&disk, &options()).unwrap();
+    let calls = disk.calls();
+    assert!(matches!(open(&disk, &options()), Err(OpenError::Held)));
+    assert_eq!(disk.calls(), calls, "nothing was touched");
+    drop(log);
+    assert!(open(&disk, &options()).is_ok());
+}
+
+#[test]
+fn segments_of_others_and_of_newer_versions_are_refused() {
+    let (disk, _) = closed();
+    let other = Disk::new(DISK_BYTES, 99);
+    drop(open(&other, &options()).unwrap());
+    let names = disk.names();
+    let newest = names.iter().rfind(|n| n.starts_with("segment")).unwrap();
+    let number = u64::from_str_radix(&newest["segment-".len()..], 16).unwrap();
+
+    // A newer version that is whole.
+    let before = disk.bytes(newest);
+    change(&disk, newest, |bytes| {
+        bytes[8] = 2;
+        let checksum = crc32c::crc32c(&bytes[..124]);
+        bytes[124..128].copy_from_slice(&checksum.to_le_bytes());
+    });
+    let error = open(&disk, &options()).err().unwrap();
+    assert!(
+        matches!(error, OpenError::Newer { version: 2, .. }),
+        "{error}"
+    );
+    disk.set_bytes(newest, before);
+
+    // The first segment of another log under the number it has there, and ours without snapshot.
+    change(&disk, newest, |bytes| bytes[8192..8300].fill(0));
+    let foreign = other.bytes(&name_of(1));
+    let ours = disk.bytes(&name_of(1));
+    if number > 1 {
+        for n in 2..number {
+            disk.io().remove(&name_of(n)).ok();
+        }
+    }
+    disk.set_bytes(&name_of(1), foreign);
+    let calls = disk.calls_of(Call::Write);
+    let error = open(&disk, &options()).err().unwrap();
+    assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+    assert_eq!(disk.calls_of(Call::Write), calls, "nothing was written");
+    disk.set_bytes(&name_of(1), ours);
+    assert!(open(&disk, &options()).is_ok());
+}
+
+#[test]
+fn a_position_that_was_read_wrongly_gives_an_error() {
+    let (disk, model) = closed();
+    let log = open(&disk, &options()).unwrap();
+    let io = disk.io();
+    let view = log.writer.view();
+    let (position, _, _) = model.places().pop().unwrap();
+    let read = |position| crate::reader::read_at(io.as_ref(), view, position);
+    assert!(read(position).is_ok());
+    for bits in [
+        0,
+        1,
+        position.bits() + 8,
+        position.bits() | 0xffff_ffff,
+        u64::MAX,
+    ] {
+        assert!(read(Position::from_bits(bits)).is_err(), "{bits}");
+    }
+}
