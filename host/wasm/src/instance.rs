@@ -237,6 +237,10 @@ impl<W: World> Instance<W> {
 
     /// Tells the guest that it ends, and drops it. Best effort, at most [`SHUTDOWN_WALL`].
     pub(crate) async fn shut_down(mut self) {
+        self.say_goodbye().await;
+    }
+
+    async fn say_goodbye(&mut self) {
         let call = self.call("shutdown", |world, store| world.shutdown(store));
         // What fails here concerns no event any more.
         if let Ok(Ok(())) = tokio::time::timeout(SHUTDOWN_WALL, call).await {
@@ -261,10 +265,15 @@ impl<W: World> Instance<W> {
     }
 
     /// Ends the instance in a task of its own, where there is a runtime, so that whoever drops it
-    /// does not wait. The task ends by itself within [`SHUTDOWN_WALL`].
-    pub(crate) fn retire(self) {
+    /// does not wait. The task ends by itself within [`SHUTDOWN_WALL`]. The store is dropped on a
+    /// thread that serves no tasks: giving back its memory takes longer than a call.
+    pub(crate) fn retire(mut self) {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            drop(runtime.spawn(self.shut_down()));
+            let blocking = runtime.clone();
+            drop(runtime.spawn(async move {
+                self.say_goodbye().await;
+                drop(blocking.spawn_blocking(move || drop(self)));
+            }));
         }
     }
 }
