@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::acknowledged::Acknowledged;
 use crate::error::{AppendError, Failure, OpenError, ReadError, Refusal};
 use crate::io::LogIo;
 use crate::options::{Durability, GROUP_RECORDS_MAX, Options};
@@ -32,6 +33,7 @@ pub type Completion = Box<dyn FnOnce(Result<Appended, AppendError>) + Send>;
 pub struct Log {
     shared: Arc<Shared>,
     options: Options,
+    acknowledged_at_open: Acknowledged,
     writer: Option<JoinHandle<Result<(), Arc<Failure>>>>,
     maker: Option<Maker>,
 }
@@ -100,6 +102,7 @@ impl Log {
             work: Condvar::new(),
             room: Condvar::new(),
         });
+        let acknowledged_at_open = writer.acknowledged().clone();
         let maker = Maker::start(Arc::clone(writer.pool()))?;
         let writing = Writing {
             writer,
@@ -110,6 +113,7 @@ impl Log {
         let mut log = Log {
             shared,
             options,
+            acknowledged_at_open,
             writer: None,
             maker: Some(maker),
         };
@@ -183,6 +187,11 @@ impl Log {
     pub fn reader(&self, from_item: u64) -> Reader {
         let io = Arc::clone(&self.shared.io);
         Reader::new(io, Arc::clone(&self.shared.view), from_item)
+    }
+
+    /// The items that were acknowledged when the log was opened. Whoever acknowledges more knows it.
+    pub fn acknowledged_at_open(&self) -> &Acknowledged {
+        &self.acknowledged_at_open
     }
 
     /// How many frames of data and items were ever confirmed.
@@ -381,6 +390,7 @@ impl Writing {
             self.sync();
         }
         self.writer.witness();
+        self.writer.shrink();
     }
 
     fn sync(&mut self) {

@@ -114,6 +114,8 @@ impl Reader {
                 Found::End => match walk.missing(segment, self.next_item) {
                     Some(read) => read,
                     None => {
+                        // Nothing more is in it, so it is never begun again.
+                        self.next_item = self.next_item.max(segment.last.item);
                         self.walk = None;
                         continue;
                     }

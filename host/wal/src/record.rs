@@ -138,7 +138,9 @@ pub trait LogState: Send {
     /// A frame was confirmed, or was found in the log. In the order of the log, each once.
     fn apply(&mut self, frame: Passing<'_>);
 
-    /// Frames between the last and the next one are damaged, and these items with them.
+    /// Found while the log is opened: frames between the last and the next one, or a whole older
+    /// segment, cannot be read any more, and these items with them. What a [`crate::Reader`] finds
+    /// later is told by it alone.
     fn lost(&mut self, items: Range<u64>);
 
     /// Appends the state to `bytes`: at most [`crate::Options::state_bytes_max`].

@@ -30,12 +30,14 @@ pub struct Recovery {
     pub quarantined_frames: u64,
     /// Their items, less those that were acknowledged before.
     pub quarantined_items: u64,
+    /// What was ever lost, as the log remembers it; what is found now is in it.
+    pub lost: Lost,
     /// Frames behind the end of the log, at its torn tail, whose heads can still be read. None of
     /// them was confirmed.
     pub cut_frames: u64,
     /// Bytes from the end of the log to the end of the last of them.
     pub cut_bytes: u64,
-    /// Snapshots that were damaged, so that one more segment had to be read for each.
+    /// Snapshots that were damaged, or not finished when the log ended, so that one more segment had to be read for each.
     pub damaged_snapshots: u64,
     /// No snapshot was whole: acknowledgements and state were rebuilt from what frames there are.
     pub without_snapshot: bool,
@@ -442,6 +444,7 @@ impl Replay {
                 other => leftovers.push(*other),
             }
         }
+        self.report.lost = self.lost;
         self.report.pending_items = self.acknowledged.missing(0..self.expected.item);
         Found {
             log,

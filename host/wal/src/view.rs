@@ -39,7 +39,9 @@ impl Segments {
 
     /// The first segment that holds something from this item on.
     pub(crate) fn holding(&self, item: u64) -> Option<Sealed> {
-        self.all().find(|segment| segment.last.item > item).copied()
+        self.all()
+            .find(|segment| segment.last.item > item.max(segment.first.item))
+            .copied()
     }
 
     /// The count behind the last confirmed frame.

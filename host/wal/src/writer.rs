@@ -34,6 +34,9 @@ mod tests;
 
 pub(crate) use outcomes::Outcome;
 
+/// What an idle log keeps of the buffer of its groups: enough for a small batch.
+const IDLE_GROUP_BYTES: usize = 64 * 1024;
+
 /// Why the log cannot go on in a new segment.
 #[derive(Debug)]
 pub(crate) enum RollError {
@@ -188,7 +191,6 @@ impl Writer {
         &self.counters
     }
 
-    #[cfg(test)]
     pub(crate) fn acknowledged(&self) -> &Acknowledged {
         &self.acknowledged
     }
@@ -395,6 +397,12 @@ impl Writer {
     /// Whether every confirmed frame is.
     fn all_is_durable(&self) -> bool {
         self.durable >= Position::new(self.active.entry.number, self.active.entry.end)
+    }
+
+    /// Gives memory back that only large groups need.
+    pub(crate) fn shrink(&mut self) {
+        self.group.clear();
+        self.group.shrink_to(IDLE_GROUP_BYTES);
     }
 
     /// Whether [`Writer::witness`] would write something.

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::model::{DISK_BYTES, Model, Opened, acknowledge, open, options, put};
+use super::model::{DISK_BYTES, Model, Opened, acknowledge, open, options, put, read_all};
 use crate::error::OpenError;
 use crate::position::Position;
 use crate::reader::{Read, Reader};
 use crate::segment::FileName;
-use crate::simulation::{Call, Crash, Disk};
+use crate::simulation::{Call, Chance, Crash, Disk};
 
 /// A closed log: some sealed segments, and the last one with several groups and a proof at its end.
 fn closed() -> (Disk, Model) {
@@ -271,4 +271,56 @@ fn a_position_that_was_read_wrongly_gives_an_error() {
     ] {
         assert!(read(Position::from_bits(bits)).is_err(), "{bits}");
     }
+}
+
+/// Something that happens to a file, by chance.
+fn spoil(disk: &Disk, chance: &mut Chance) {
+    let names: Vec<String> = disk.names();
+    let mut pick = || names[chance.up_to(names.len() as u64 - 1) as usize].clone();
+    let (name, other) = (pick(), pick());
+    let mut bytes = disk.bytes(&name);
+    let at = chance.up_to(bytes.len().saturating_sub(1) as u64) as usize;
+    let until = (at + chance.up_to(9_000) as usize).min(bytes.len());
+    match chance.up_to(6) {
+        0 => bytes.truncate(at),
+        1 => bytes[at..until].fill(0),
+        2 => bytes[at..until]
+            .iter_mut()
+            .for_each(|b| *b = chance.draw() as u8),
+        3 => bytes = disk.bytes(&other),
+        4 => return disk.io().remove(&name).unwrap_or_default(),
+        5 => return disk.io().rename(&name, &other).unwrap_or_default(),
+        _ => {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1 << chance.up_to(7);
+            }
+        }
+    }
+    disk.set_bytes(&name, bytes);
+}
+
+#[test]
+fn whatever_happens_to_the_files_nothing_panics_and_nothing_is_invented() {
+    let mut opened = 0;
+    for seed in 0..150 {
+        let mut chance = Chance(seed);
+        let (disk, model) = closed();
+        for _ in 0..=chance.up_to(4) {
+            spoil(&disk, &mut chance);
+        }
+        let Ok(mut log) = open(&disk, &options()) else {
+            continue;
+        };
+        opened += 1;
+        model.check_payloads(&read_all(&disk, &log, 0));
+        // What is left is a log like any other.
+        let before = log.report.pending_items;
+        let next = Model::default().commit_one(&mut log.writer);
+        drop(log);
+        disk.crash(Crash::PowerCutDropsAll);
+        let log = open(&disk, &options()).unwrap();
+        assert_eq!(log.report.pending_items, before + 1, "seed {seed}");
+        assert!(read_all(&disk, &log, 0).contains_key(&next), "seed {seed}");
+    }
+    assert!(opened > 90, "{opened}");
 }

@@ -331,6 +331,22 @@ impl Model {
         self.check_reading(disk, log, &[]);
     }
 
+    /// Every payload is one that was written at that place.
+    pub(super) fn check_payloads(&self, read: &BTreeMap<u64, Bytes>) {
+        for (first_item, payload) in read {
+            let written = self.confirmed.iter();
+            let mut here = written.filter(|w| w.first_item == *first_item && w.record.items > 0);
+            assert_eq!(here.next().map(|w| &w.record.payload), Some(payload));
+        }
+    }
+
+    /// Writes one more item into a log that this model does not know, and says which.
+    pub(super) fn commit_one(&mut self, writer: &mut Writer) -> u64 {
+        let record = self.record(&put(1, 40));
+        let outcome = writer.commit(vec![Prepared::new(record)]).pop();
+        outcome.unwrap().unwrap().first_item
+    }
+
     /// Everything that is not acknowledged can be read, but for what is lost.
     pub(super) fn check_reading(&self, disk: &Disk, log: &Opened, lost: &[Range<u64>]) {
         let acknowledged = self.acknowledged();

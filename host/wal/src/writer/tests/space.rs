@@ -88,3 +88,22 @@ fn recovery_reads_one_segment_whatever_waits() {
     assert!(log.report.scanned_bytes <= options.segment_bytes);
     assert!(log.report.pending_items > 250);
 }
+
+#[test]
+fn a_reader_passes_over_segments_without_items() {
+    let disk = Disk::new(DISK_BYTES, 1);
+    let mut model = Model::default();
+    let mut log = open(&disk, &options()).unwrap();
+    for _ in 0..8 {
+        model.commit(&mut log.writer, &[put(1, 15_000)]);
+    }
+    model.commit(&mut log.writer, &[acknowledge(0..8)]);
+    for _ in 0..3 {
+        drop(log);
+        disk.crash(Crash::Kill);
+        log = model.reopen(&disk, &options());
+    }
+    assert!(super::model::read_all(&disk, &log, 0).is_empty());
+    model.commit(&mut log.writer, &[put(1, 100)]);
+    assert_eq!(super::model::read_all(&disk, &log, 0).len(), 1);
+}
