@@ -155,10 +155,9 @@ pub(crate) async fn source_maker(
     let states = Arc::clone(guests.states());
     if is_guest(component) {
         let guest = guests.load(ComponentKind::Source, name, component).await?;
-        let guest = Arc::new(guest);
-        let own = Arc::clone(&guest);
-        let make: MakeSource = Arc::new(move || Ok(as_source(own.source()?, &states)));
-        return Ok(Version::of_guest(make, &guest));
+        let digest = guest.digest();
+        let make: MakeSource = Arc::new(move || Ok(as_source(guest.source()?, &states)));
+        return Ok(Version::of_guest(make, digest));
     }
     let component = component.clone();
     let make = move || {
@@ -186,10 +185,9 @@ pub(crate) async fn sink_maker(
 ) -> Result<Version<MakeSink>, Fault> {
     if is_guest(component) {
         let guest = guests.load(ComponentKind::Sink, name, component).await?;
-        let guest = Arc::new(guest);
-        let own = Arc::clone(&guest);
-        let make: MakeSink = Arc::new(move || Ok(Box::new(own.sink()?)));
-        return Ok(Version::of_guest(make, &guest));
+        let digest = guest.digest();
+        let make: MakeSink = Arc::new(move || Ok(Box::new(guest.sink()?)));
+        return Ok(Version::of_guest(make, digest));
     }
     let component = component.clone();
     let make = move || flumen_builtin::sinks::build(component.row, &component.settings);
@@ -212,7 +210,7 @@ pub(crate) async fn interceptor(
         // Its first instance is ready before it gets a batch.
         made.prepare().await?;
         let interceptor: Arc<dyn Interceptor> = Arc::new(made);
-        return Ok(Version::of_guest(interceptor, &guest));
+        return Ok(Version::of_guest(interceptor, guest.digest()));
     }
     let built = flumen_builtin::interceptors::build(component.row, &component.settings, clock);
     Ok(Version::built_in(Arc::from(built?)))

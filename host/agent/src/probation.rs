@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use flumen_core::{ComponentName, Fault, FaultKind};
-use flumen_wasm::Guest;
+use flumen_wasm::Digest;
 use tokio::time::Instant;
 use tracing::{error, info};
 
@@ -46,10 +46,10 @@ impl<T> Version<T> {
     }
 
     /// A version of a guest.
-    pub(crate) fn of_guest(made: T, guest: &Guest) -> Self {
+    pub(crate) fn of_guest(made: T, digest: Digest) -> Self {
         Self {
             made,
-            digest: Some(guest.digest().to_string().into()),
+            digest: Some(digest.to_string().into()),
         }
     }
 
