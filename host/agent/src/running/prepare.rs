@@ -87,6 +87,8 @@ impl Running {
     ) -> Result<Prepared, ReloadRefused> {
         let mut prepared = Prepared::default();
         self.prepare_channels(plan, &mut prepared);
+        let recovered = self.recover(&prepared.new_channels).await;
+        prepared.keep("durable channels".to_owned(), recovered);
         self.prepare_pipelines(plan, &mut prepared).await;
         self.prepare_groups(plan, &mut prepared);
         self.prepare_sinks(plan, strictness, &mut prepared).await;
