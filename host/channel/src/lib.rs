@@ -7,6 +7,7 @@
 //! its own tests. A channel of such a build works inside a model only.
 
 mod bounded;
+pub mod file;
 pub mod memory;
 
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use flumen_core::{ComponentName, Fault};
 type Constructor = fn(&ComponentName, &Settings, Arc<dyn Clock>) -> Result<Arc<dyn Channel>, Fault>;
 
 /// Each type with what makes one.
-static TYPES: &[(&ComponentRow, Constructor)] = &[(&memory::ROW, memory::build)];
+static TYPES: &[(&ComponentRow, Constructor)] =
+    &[(&memory::ROW, memory::build), (&file::ROW, file::build)];
 
 /// The rows of all channels.
 pub fn rows() -> impl Iterator<Item = &'static ComponentRow> {
