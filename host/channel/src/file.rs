@@ -106,24 +106,25 @@ pub fn build(
     Ok(Arc::new(channel))
 }
 
-/// Checks the settings of a file channel without touching a file.
+/// Whether a channel of the first settings can get the second in place. Touches no file.
 ///
 /// # Errors
-/// A configuration fault when settings contradict each other.
-pub fn check(name: &ComponentName, settings: &Settings) -> Result<(), Fault> {
-    Setup::read(name, settings).map(|_| ())
-}
-
-/// Whether a channel of the first settings can get the second in place.
-///
-/// # Errors
-/// A configuration fault when settings contradict each other.
+/// A configuration fault when settings contradict each other, or when they change how the log in
+/// the same folder is kept, which takes a restart.
 pub fn changes_in_place(
     name: &ComponentName,
     old: &Settings,
     new: &Settings,
 ) -> Result<bool, Fault> {
-    Ok(Setup::read(name, old)?.fixed == Setup::read(name, new)?.fixed)
+    let (old, new) = (Setup::read(name, old)?.fixed, Setup::read(name, new)?.fixed);
+    if old != new && old.data_folders.first() == new.data_folders.first() {
+        return Err(Fault::configuration(format!(
+            "channel {name}: dataDirs behind the first, maxFileSize, minimumRequiredSpace, \
+             durability and the times of syncs cannot change while the channel is open; restart \
+             the agent to change them"
+        )));
+    }
+    Ok(old == new)
 }
 
 /// The folder in which a channel of these settings keeps its log. Touches no file.
@@ -542,6 +543,10 @@ impl Channel for FileChannel {
         let core = &self.owner.core;
         core.with(|state, outside| state.accounts.close(outside));
         core.counters.stop_time.set(now_ms(&*self.clock));
+    }
+
+    fn settle(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        lease::settle(&self.owner)
     }
 
     fn reconfigure(&self, settings: &Settings) -> Result<bool, Fault> {

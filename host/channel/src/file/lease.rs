@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 
 use flumen_core::channel::{Lease, LeaseOwner, TakeLimits};
 use flumen_core::future::ready;
-use flumen_core::{BoxFuture, Fault};
+use flumen_core::{BoxFuture, Fault, FaultKind, Side};
 use flumen_wal::{AppendError, Appended, Record};
 
 use super::Owner;
+use super::acks::Acks;
 use super::core::Core;
 use super::payload;
 use super::sending::{Sending, Settle};
@@ -228,5 +229,50 @@ impl Settle for Ended {
         self.count();
         self.core.acks_done(outcome, self.delivered.size);
         refused
+    }
+}
+
+/// Writes the acknowledgements that wait, and waits for those that are on their way.
+pub(super) fn settle(owner: &Arc<Owner>) -> BoxFuture<'static, Result<(), Fault>> {
+    let core = owner.core();
+    let ranges_max = owner.ranges_beside(payload::HEAD_BYTES as u64);
+    let Acks { ranges, size_bytes } = core.with(|state, _| state.acks.take(ranges_max));
+    match payload::encode(&Default::default(), &[], size_bytes) {
+        // Without ranges too: the log answers in order, so what was sent before is answered.
+        Ok(payload) => {
+            let record = Record {
+                items: 0,
+                acknowledged: ranges,
+                payload,
+            };
+            let settled = Settled {
+                core: Arc::clone(core),
+                size_bytes,
+            };
+            Box::pin(Sending::new(Arc::clone(owner), settled, record))
+        }
+        Err(error) => {
+            core.with(|state, _| state.acks.put_back(Acks { ranges, size_bytes }));
+            let message = format!("channel {}: acknowledgements cannot be written", core.name);
+            let fault = Fault::new(FaultKind::Broken, Side::Component, message);
+            ready(Err(fault.with_cause(error)))
+        }
+    }
+}
+
+/// Acknowledgements that nothing waits for but the end.
+struct Settled {
+    core: Arc<Core>,
+    size_bytes: u64,
+}
+
+impl Settle for Settled {
+    fn settle(&self, outcome: Result<Appended, AppendError>) -> Result<(), Fault> {
+        let answer = match &outcome {
+            Ok(_) => Ok(()),
+            Err(refused) => Err(self.core.fault(&refused.refusal)),
+        };
+        self.core.acks_done(outcome, self.size_bytes);
+        answer
     }
 }
