@@ -18,11 +18,13 @@ use flumen_core::option::ComponentRow;
 use flumen_core::settings::Settings;
 use flumen_core::{ComponentName, Fault};
 
+type Build = fn(&ComponentName, &Settings, Arc<dyn Clock>) -> Result<Arc<dyn Channel>, Fault>;
+
 /// One type of channel.
 struct Type {
     row: &'static ComponentRow,
     /// Makes one. May work on files, so it may block.
-    build: fn(&ComponentName, &Settings, Arc<dyn Clock>) -> Result<Arc<dyn Channel>, Fault>,
+    build: Build,
     /// Whether one of the first settings can get the second in place. Touches nothing.
     changes_in_place: fn(&ComponentName, &Settings, &Settings) -> Result<bool, Fault>,
 }
