@@ -29,9 +29,11 @@
 //! folder    where the log is, and what must not be there
 //! put       permits and commits        lease     takes and how they end
 //! sending   a record on its way into the log
+//! owner     what the channel, its permits and its leases hold, and its end
 //! keeper    a thread: reads the backlog, writes acknowledgements nobody took along, closes
 //! core      the lock, and what the log says
-//! state     window and accounts, a plain value
+//! state     queue and accounts, a plain value
+//! window    which frames have their events in memory
 //! acks      acknowledgements that are not yet in the log
 //! kept      what a restart has to know: a fold over the log
 //! payload   the bytes of a frame
@@ -44,6 +46,7 @@ mod keeper;
 mod kept;
 mod lease;
 mod options;
+mod owner;
 pub mod payload;
 mod put;
 mod sending;
@@ -51,13 +54,12 @@ mod state;
 #[cfg(test)]
 #[cfg(not(feature = "loom"))]
 mod tests;
+mod window;
 
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
-use std::thread;
 use std::time::Duration;
 
 use flumen_core::channel::{
@@ -68,28 +70,22 @@ use flumen_core::metric::ChannelCounters;
 use flumen_core::settings::Settings;
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, FaultKind, Side};
 use flumen_wal::{Folder, Log, LogIo, Recovery, Statistics};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 pub use folder::{Beside, LOG_FOLDER};
 pub use options::ROW;
+pub use owner::STATES_BYTES_MAX;
 pub use payload::KeptState;
 
 use self::core::Core;
 use crate::bounded::{Nothing, Refusal, Room, RoomWait, TimeLimit};
-use keeper::Keeper;
 use kept::Kept;
 use lease::EventWait;
 use options::{Fixed, Setup};
+use owner::Owner;
 use put::{FilePermit, Granted};
-use state::{Bodies, NoEvents, State, Window};
-
-/// Bytes of the states of all components together: some sources with large positions. They stand in
-/// each snapshot, so they are part of what a new segment costs.
-pub const STATES_BYTES_MAX: u64 = 4 * 1024 * 1024;
-
-/// How long the end of a channel waits for its log to be closed. A disk that takes longer is left
-/// to the keeper; what was confirmed is safe.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+use state::{Bodies, NoEvents, State};
+use window::Window;
 
 /// Opens a file channel, or makes one. Works on files, so it blocks.
 ///
@@ -155,108 +151,6 @@ pub struct FileChannel {
     recovered: Vec<KeptState>,
 }
 
-/// What the channel and everything that it gave out hold: with the last of them the log is closed.
-struct Owner {
-    core: Arc<Core>,
-    /// Before `ending`, so that the keeper's is the last hand on the log when it is told to end.
-    log: Arc<Log>,
-    kept: Kept,
-    record_bytes_max: u64,
-    strict: AtomicBool,
-    _ending: Ending,
-}
-
-/// Tells the keeper to end, and waits until it has closed the log.
-struct Ending {
-    core: Arc<Core>,
-    ended: Arc<Ended>,
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.core.with(|state, _| state.is_ending = true);
-        if !self.ended.wait() {
-            let seconds = CLOSE_DEADLINE.as_secs();
-            warn!(
-                channel = %self.core.name,
-                "file channel is not closed after {seconds} s; it goes on in the background"
-            );
-        }
-    }
-}
-
-/// Whether the keeper has closed the log.
-#[derive(Default)]
-struct Ended {
-    is_over: Mutex<bool>,
-    over: Condvar,
-}
-
-impl Ended {
-    fn tell(&self) {
-        *self.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.over.notify_all();
-    }
-
-    fn wait(&self) -> bool {
-        let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .over
-            .wait_timeout_while(is_over, CLOSE_DEADLINE, |is_over| !*is_over);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-}
-
-/// Tells the end of the keeper, however it ends.
-struct TellEnd(Arc<Ended>);
-
-impl Drop for TellEnd {
-    fn drop(&mut self) {
-        self.0.tell();
-    }
-}
-
-impl Owner {
-    fn core(&self) -> &Arc<Core> {
-        &self.core
-    }
-
-    fn log(&self) -> &Log {
-        &self.log
-    }
-
-    fn is_strict(&self) -> bool {
-        self.strict.load(Ordering::Relaxed)
-    }
-
-    /// Ranges of acknowledgements for which there is room beside a payload of this size.
-    fn ranges_beside(&self, payload_bytes: u64) -> usize {
-        let room = self.record_bytes_max.saturating_sub(payload_bytes);
-        usize::try_from(room / RANGE_BYTES).unwrap_or(usize::MAX)
-    }
-
-    /// Whether the states fit a snapshot.
-    fn check_states(&self, states: &[KeptState]) -> Result<(), Fault> {
-        if states.is_empty() {
-            return Ok(());
-        }
-        let bytes = self.kept.states_bytes_with(states);
-        let most = STATES_BYTES_MAX.min(self.record_bytes_max / 4);
-        if bytes > most {
-            let message = format!(
-                "channel {}: the states of its sources and components take {bytes} bytes, more \
-                 than the {most} that it keeps; let them keep less",
-                self.core.name
-            );
-            return Err(Fault::new(FaultKind::Broken, Side::Component, message));
-        }
-        Ok(())
-    }
-}
-
-/// Bytes of an acknowledged range in a record.
-const RANGE_BYTES: u64 = 16;
-
 impl FileChannel {
     /// Opens the channel of these settings, or makes one. Works on files, so it blocks.
     ///
@@ -307,19 +201,8 @@ impl FileChannel {
         core.counters.start_time.set(now_ms(&*clock));
         tell(name, folder, &recovery);
         let recovered = kept.states();
-        let ended: Arc<Ended> = Arc::default();
-        let owner = Owner {
-            log: Arc::new(log),
-            kept,
-            record_bytes_max,
-            strict: AtomicBool::new(setup.changing.strict),
-            _ending: Ending {
-                core: Arc::clone(&core),
-                ended: Arc::clone(&ended),
-            },
-            core,
-        };
-        start_keeper(&owner, TellEnd(ended))?;
+        let owner = Owner::start(core, log, kept, record_bytes_max)?;
+        owner.set_strict(setup.changing.strict);
         Ok(Self {
             owner: Arc::new(owner),
             fixed: setup.fixed,
@@ -342,30 +225,30 @@ impl FileChannel {
 
     /// What the log did since the channel was opened.
     pub fn statistics(&self) -> Statistics {
-        self.owner.log.statistics()
+        self.owner.log().statistics()
     }
 
     /// Events that were found to be lost to damage since the channel was opened, those that were
     /// found by opening it left out.
     pub fn lost_events(&self) -> u64 {
-        self.owner.core.with(|state, _| state.lost_events)
+        self.owner.core().with(|state, _| state.lost_events)
     }
 
     fn count_put_attempt(&self, need: Room) {
-        let counters = &self.owner.core.counters;
+        let counters = &self.owner.core().counters;
         counters.event_put_attempt.add(need.events);
     }
 
     /// What the batch takes, if it is not larger than a frame.
     fn need(&self, batch: &EventBatch) -> Result<Room, ReserveError> {
         let bytes = payload::encoded_bytes_max(batch, &[]);
-        let most = self.owner.record_bytes_max;
+        let most = self.owner.record_bytes_max();
         if bytes <= most {
             return Ok(Room::of::<Bodies>(batch));
         }
         self.count_put_attempt(Room::of::<Bodies>(batch));
         Err(ReserveError::TooLarge {
-            channel: self.owner.core.name.clone(),
+            channel: self.owner.core().name.clone(),
             reason: format!(
                 "it takes {bytes} bytes, more than the {most} of a transaction; lower the batch \
                  size of the source, or raise maxFileSize where it is below 32 MiB"
@@ -380,7 +263,7 @@ impl FileChannel {
 
     /// A refusal in the words of the contract.
     fn refused(&self, refusal: Refusal, need: Room, waited: Duration) -> ReserveError {
-        let core = &self.owner.core;
+        let core = self.owner.core();
         let channel = core.name.clone();
         match refusal {
             Refusal::Full => ReserveError::Full { channel, waited },
@@ -411,24 +294,6 @@ impl FileChannel {
                     None => ReserveError::Closed { channel },
                 }
             }
-        }
-    }
-}
-
-/// Starts the keeper, which holds the log to its end.
-fn start_keeper(owner: &Owner, end: TellEnd) -> Result<(), Fault> {
-    let keeper = Keeper::new(Arc::clone(&owner.core), Arc::clone(&owner.log));
-    let started = thread::Builder::new()
-        .name("file-channel".to_owned())
-        .spawn(move || {
-            keeper.run();
-            drop(end);
-        });
-    match started {
-        Ok(_) => Ok(()),
-        Err(cause) => {
-            let message = format!("channel {}: no thread for its keeper", owner.core.name);
-            Err(Fault::transient(Side::Machine, message).with_cause(cause))
         }
     }
 }
@@ -464,25 +329,25 @@ fn now_ms(clock: &dyn Clock) -> u64 {
 
 impl Channel for FileChannel {
     fn name(&self) -> &ComponentName {
-        &self.owner.core.name
+        &self.owner.core().name
     }
 
     fn limits(&self) -> ChannelLimits {
-        let bounds = self.owner.core.with(|state, _| state.accounts.bounds());
+        let bounds = self.owner.core().with(|state, _| state.accounts.bounds());
         options::limits(&bounds)
     }
 
     fn fill(&self) -> ChannelFill {
-        self.owner.core.with(|state, _| state.fill())
+        self.owner.core().with(|state, _| state.fill())
     }
 
     fn counters(&self) -> &Arc<ChannelCounters> {
-        &self.owner.core.counters
+        &self.owner.core().counters
     }
 
     fn try_reserve(&self, batch: &EventBatch) -> Result<Box<dyn Permit>, ReserveError> {
         let need = self.need(batch)?;
-        let core = &self.owner.core;
+        let core = self.owner.core();
         let answer = core.with(|state, _| state.accounts.try_reserve(need));
         // A put that finds no room goes on to wait for it, and is counted there.
         if answer != Err(Refusal::Full) {
@@ -502,7 +367,7 @@ impl Channel for FileChannel {
         Box::pin(async move {
             let need = self.need(batch)?;
             self.count_put_attempt(need);
-            let mut room = RoomWait::new(&*self.owner.core, need);
+            let mut room = RoomWait::new(&**self.owner.core(), need);
             let mut time = TimeLimit::new(wait);
             let answer = poll_fn(|context| match room.poll(context) {
                 Poll::Pending => time.poll(context).map(|()| room.expire()),
@@ -517,7 +382,7 @@ impl Channel for FileChannel {
 
     fn take(&self, limits: TakeLimits, wait: Duration) -> BoxFuture<'_, Result<Lease, TakeError>> {
         Box::pin(async move {
-            let core = &self.owner.core;
+            let core = self.owner.core();
             core.counters.event_take_attempt.add(1);
             let mut events = EventWait::new(&self.owner, limits);
             let mut time = TimeLimit::new(wait);
@@ -540,7 +405,7 @@ impl Channel for FileChannel {
     }
 
     fn close(&self) {
-        let core = &self.owner.core;
+        let core = self.owner.core();
         core.with(|state, outside| state.accounts.close(outside));
         core.counters.stop_time.set(now_ms(&*self.clock));
     }
@@ -555,9 +420,9 @@ impl Channel for FileChannel {
             return Ok(false);
         }
         let changing = setup.changing;
-        self.owner.strict.store(changing.strict, Ordering::Relaxed);
+        self.owner.set_strict(changing.strict);
         self.owner
-            .core
+            .core()
             .with(|state, outside| state.accounts.set_bounds(changing.bounds, outside));
         Ok(true)
     }

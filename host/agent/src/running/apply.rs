@@ -137,12 +137,8 @@ impl Running {
     fn put_channels(&mut self, prepared: &mut Prepared) -> Vec<Arc<dyn Channel>> {
         for (channel, settings) in std::mem::take(&mut prepared.resized) {
             // That it can was asked in the preparation.
-            match channel.reconfigure(&settings) {
-                Ok(true) => {}
-                Ok(false) => error!(channel = %channel.name(), "channel keeps its old settings"),
-                Err(fault) => {
-                    error!(channel = %channel.name(), "channel keeps its old settings: {fault}");
-                }
+            if let Err(fault) = channel.reconfigure(&settings) {
+                error!(channel = %channel.name(), "channel keeps its old settings: {fault}");
             }
         }
         let mut leaving = Vec::new();

@@ -9,9 +9,9 @@ use flumen_core::future::ready;
 use flumen_core::{BoxFuture, Fault, FaultKind, Side};
 use flumen_wal::{AppendError, Appended, Record};
 
-use super::Owner;
 use super::acks::Acks;
 use super::core::Core;
+use super::owner::Owner;
 use super::payload;
 use super::sending::{Sending, Settle};
 use super::state::{NoEvents, Stored, Taken};

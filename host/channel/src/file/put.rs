@@ -7,9 +7,9 @@ use flumen_core::future::ready;
 use flumen_core::{BoxFuture, EventBatch, Fault, FaultKind, Side};
 use flumen_wal::{AppendError, Appended, Record};
 
-use super::Owner;
 use super::acks::Acks;
 use super::core::Core;
+use super::owner::Owner;
 use super::payload::{self, Head, KeptState, MAGIC, PayloadError};
 use super::sending::{Sending, Settle};
 use super::state::ACK_RANGES_MAX;

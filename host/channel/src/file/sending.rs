@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use flumen_core::Fault;
 use flumen_wal::{AppendError, Appended, Record, Refusal};
 
-use super::Owner;
+use super::owner::Owner;
 
 /// What is done when the log has answered.
 pub(super) trait Settle: Send + Sync + 'static {

@@ -9,7 +9,6 @@
 //! a gap is begun; takes come from before the gap, and the keeper reads what is in it. The tail
 //! keeps the newest events, so that a gap that was read up has them at hand.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -20,6 +19,7 @@ use flumen_core::channel::{ChannelFill, TakeLimits};
 use flumen_wal::Failure;
 
 use super::acks::PendingAcks;
+use super::window::{Frame, Frames, Window};
 use crate::bounded::{Accounts, Bounds, Measure, Nothing, Outside, Room, Ticket};
 
 /// The size of events is the bytes of their bodies.
@@ -38,61 +38,6 @@ type Queue = crate::bounded::Queue<Bodies>;
 
 /// Pending ranges at which acknowledgements do not wait any longer: 64 KiB of them in a frame.
 pub(super) const ACK_RANGES_MAX: usize = 4096;
-
-/// How much of memory the events of the window may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
-    /// Head and tail together. A frame of any size is kept when it is alone.
-    pub(super) bytes_max: u64,
-    /// What is read ahead of the takers; one frame may go beyond it.
-    pub(super) read_ahead_bytes: u64,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self {
-            // A sink that is half a second behind a source of 50 MB/s needs no disk.
-            bytes_max: 32 * 1024 * 1024,
-            // Some ten milliseconds of reading, and above the largest batch of the usual sinks.
-            read_ahead_bytes: 8 * 1024 * 1024,
-        }
-    }
-}
-
-/// A frame whose events are in memory, or a part of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Frame {
-    first: u64,
-    end: u64,
-    /// Bytes of memory.
-    weight: u64,
-}
-
-/// Frames in the order of their sequences, and what they weigh.
-#[derive(Debug, Default)]
-struct Frames {
-    frames: VecDeque<Frame>,
-    weight: u64,
-}
-
-impl Frames {
-    fn push(&mut self, frame: Frame) {
-        self.weight += frame.weight;
-        self.frames.push_back(frame);
-    }
-
-    fn pop_front(&mut self) -> Option<Frame> {
-        let frame = self.frames.pop_front()?;
-        self.weight = self.weight.saturating_sub(frame.weight);
-        Some(frame)
-    }
-
-    fn pop_back(&mut self) -> Option<Frame> {
-        let frame = self.frames.pop_back()?;
-        self.weight = self.weight.saturating_sub(frame.weight);
-        Some(frame)
-    }
-}
 
 /// Why takes from the log do not go on.
 #[derive(Clone, Debug)]
@@ -197,7 +142,7 @@ impl State {
     /// Bytes of memory that the events of the window take.
     #[cfg(test)]
     pub(super) fn window_bytes(&self) -> u64 {
-        self.head.weight + self.tail.weight
+        self.head.weight() + self.tail.weight()
     }
 
     /// Events that were put stand in the log from this sequence on.
@@ -235,7 +180,7 @@ impl State {
 
     /// Makes the window fit: what is evicted can be read from the log again.
     fn evict(&mut self) {
-        while self.head.weight + self.tail.weight > self.window.bytes_max {
+        while self.head.weight() + self.tail.weight() > self.window.bytes_max {
             if !self.gap.is_empty() {
                 // Next to the gap, which grows by it.
                 let Some(frame) = self.tail.pop_front() else {
@@ -243,7 +188,7 @@ impl State {
                 };
                 self.tail_events -= self.drop_frame(frame);
                 self.gap.end = frame.end;
-            } else if self.head.frames.len() > 1 {
+            } else if !self.head.is_one() {
                 // The newest, which is needed last. It is whole: takes begin at the oldest.
                 let Some(frame) = self.head.pop_back() else {
                     return;
@@ -278,7 +223,7 @@ impl State {
     pub(super) fn wanted(&self) -> Option<u64> {
         let is_wanted = !self.gap.is_empty()
             && self.unreadable.is_none()
-            && self.head.weight < self.window.read_ahead_bytes;
+            && self.head.weight() < self.window.read_ahead_bytes;
         is_wanted.then_some(self.gap.start)
     }
 
@@ -449,15 +394,7 @@ impl State {
         };
         self.accounts.lease(taken.room());
         // All below the last event that was taken are taken, so their frames leave the window.
-        let end = taken.end();
-        while self
-            .head
-            .frames
-            .front()
-            .is_some_and(|frame| frame.end <= end)
-        {
-            self.head.pop_front();
-        }
+        self.head.pass(taken.end());
         Ok(taken)
     }
 

@@ -7,7 +7,7 @@ use flumen_core::channel::Channel;
 use flumen_wal::{Folder, LogIo};
 
 use super::super::options::Setup;
-use super::super::state::Window;
+use super::super::window::Window;
 use super::super::{FileChannel, folder as folders};
 use super::{Beside, LONG, at_most, clock, drain, events, folder, put, seen, settings};
 
@@ -37,7 +37,7 @@ async fn a_backlog_larger_than_the_window_comes_out_in_order() {
         for _ in 0..puts {
             put(&channel, events(put_until..put_until + 7, 200)).await;
             put_until += 7;
-            assert!(channel.owner.core.with(|state, _| state.window_bytes()) <= 12_000 + 4_000);
+            assert!(channel.owner.core().with(|state, _| state.window_bytes()) <= 12_000 + 4_000);
         }
         for _ in 0..takes {
             if channel.fill().events == 0 {
