@@ -433,12 +433,14 @@ pub trait Channel: Send + Sync {
         0
     }
 
-    /// Lets go of its files once it is closed and nothing is under way: another process may open
-    /// them then. What it holds stays.
+    /// Makes as durable as the channel can what was promised at leisure, such as acknowledgements,
+    /// when nobody puts or takes any more. A channel that promises nothing at leisure has nothing
+    /// to do; without it events that were delivered come again after a restart. The channel lets go
+    /// of its files when the last that uses it is dropped.
     ///
     /// # Errors
-    /// A fault of the channel's store, for the log; all that was confirmed is safe.
-    fn release(&self) -> BoxFuture<'_, Result<(), Fault>> {
+    /// A fault of the channel's store.
+    fn flush(&self) -> BoxFuture<'_, Result<(), Fault>> {
         crate::future::ready(Ok(()))
     }
 

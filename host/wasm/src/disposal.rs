@@ -57,10 +57,9 @@ fn drop_all(given: &Receiver<Waste>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
     use std::thread::ThreadId;
 
-    struct TellsWhere(mpsc::Sender<ThreadId>);
+    struct TellsWhere(SyncSender<ThreadId>);
 
     impl Drop for TellsWhere {
         fn drop(&mut self) {
@@ -71,7 +70,7 @@ mod tests {
     #[test]
     fn what_is_given_is_dropped_on_another_thread() {
         let disposal = Disposal::new().unwrap();
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = sync_channel(1);
         disposal.take(TellsWhere(tell.clone()));
         let first = told.recv().unwrap();
         assert_ne!(first, thread::current().id());
@@ -81,16 +80,16 @@ mod tests {
 
     #[test]
     fn what_finds_no_place_is_dropped_at_once() {
-        struct Holds(mpsc::Receiver<()>);
+        struct Holds(Receiver<()>);
         impl Drop for Holds {
             fn drop(&mut self) {
                 let _ = self.0.recv();
             }
         }
         let disposal = Disposal::new().unwrap();
-        let (release, held) = mpsc::channel();
+        let (release, held) = sync_channel::<()>(1);
         disposal.take(Holds(held));
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = sync_channel(WAITING_MAX + 1);
         // One more than wait: the thread may have taken the first already.
         for _ in 0..=WAITING_MAX {
             disposal.take(TellsWhere(tell.clone()));

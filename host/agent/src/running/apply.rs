@@ -21,7 +21,7 @@ use flumen_core::source::StopReason;
 use flumen_core::{ComponentName, Fault, Side};
 use tracing::{error, info, warn};
 
-use super::drain::{emptied, release};
+use super::drain::{emptied, flushed};
 use super::groups::{GroupSpec, groups_of};
 use super::prepare::{Prepared, PreparedSource};
 use super::{GroupKey, ReloadRefused, Retiring, Running, RunningSource, SourceFigures, Strictness};
@@ -136,7 +136,7 @@ impl Running {
     /// Puts new channels in place and returns those that leave.
     fn put_channels(&mut self, prepared: &mut Prepared) -> Vec<Arc<dyn Channel>> {
         for (channel, settings) in std::mem::take(&mut prepared.resized) {
-            // The settings were checked by making a channel from them.
+            // That it can was asked in the preparation.
             if let Err(fault) = channel.reconfigure(&settings) {
                 error!(channel = %channel.name(), "channel keeps its old settings: {fault}");
             }
@@ -401,7 +401,7 @@ impl Running {
             .is_ok()
         {
             self.end_groups(late, pool).await;
-            release(&leaving, LEAVING_DEADLINE).await;
+            flushed(&leaving, LEAVING_DEADLINE).await;
             return;
         }
         for channel in &leaving {
@@ -427,7 +427,7 @@ impl Running {
                     }
                 }
             }
-            release(&leaving, LEAVING_DEADLINE).await;
+            flushed(&leaving, LEAVING_DEADLINE).await;
             for channel in &leaving {
                 info!(channel = %channel.name(), "removed channel is empty now");
             }

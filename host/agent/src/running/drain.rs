@@ -80,6 +80,7 @@ impl Running {
             .is_ok();
         let states = Arc::clone(self.guests.states());
         in_time &= self.close(left(end).max(closing)).await;
+        in_time &= flushed(&channels, left(end).max(CLOSE_DEADLINE_LEAST)).await;
         // Last, when nobody commits any more.
         let is_written = states.close(left(end).max(CLOSE_DEADLINE_LEAST)).await;
         let held = |is_durable: bool| {
@@ -88,7 +89,6 @@ impl Running {
             held.filter(|(_, events)| *events > 0).collect()
         };
         let (left_behind, kept) = (held(false), held(true));
-        release(&channels, left(end).max(closing)).await;
         StopReport {
             left: left_behind,
             kept,
@@ -117,21 +117,22 @@ impl Running {
     }
 }
 
-/// Has the channels let go of their files, so that the next agent can have them at once.
-pub(super) async fn release(channels: &[Arc<dyn Channel>], deadline: Duration) {
-    let end = Instant::now() + deadline;
-    for channel in channels {
-        channel.close();
-        match tokio::time::timeout(left(end), channel.release()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => {
-                warn!(channel = %channel.name(), "channel could not close its files well, what it confirmed is safe: {fault}");
-            }
-            Err(_) => {
-                warn!(channel = %channel.name(), "channel did not let go of its files within the drain deadline");
+/// Lets the channels write what they promised at leisure.
+pub(super) async fn flushed(channels: &[Arc<dyn Channel>], deadline: Duration) -> bool {
+    let all = async {
+        for channel in channels {
+            if let Err(fault) = channel.flush().await {
+                warn!(channel = %channel.name(), "what was delivered last is delivered again after the next start: {fault}");
             }
         }
+    };
+    let in_time = tokio::time::timeout(deadline, all).await.is_ok();
+    if !in_time {
+        warn!(
+            "channels did not write their last acknowledgements in time; their events are delivered again after the next start"
+        );
     }
+    in_time
 }
 
 fn left(until: Instant) -> Duration {
