@@ -44,7 +44,10 @@ impl Rig {
         config += &properties("a1.sources.r1", &format!("{source}\nchannels = {all}"));
         for channel in &self.channels {
             let data = self.folder(channel);
-            let text = format!("type = file\ndataDirs = {}", data.display());
+            let text = format!(
+                "type = file\nmaxFileSize = 2097152\ndataDirs = {}",
+                data.display()
+            );
             config += &properties(&format!("a1.channels.{channel}"), &text);
         }
         if with_sinks {
