@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use flumen_core::channel::{Channel, PutPart, SourceState, put_all};
-use flumen_core::limits::STATE_RECORD_BYTES_MAX;
 use flumen_core::selector::{ChannelSelector, Route};
 use flumen_core::source::{ChannelProcessor, ProcessError, ProcessFailure};
 use flumen_core::state::{PendingState, StateRecord};
@@ -215,21 +214,12 @@ impl Pending {
                 write,
             }));
         }
-        let bytes = match changes.is_empty() {
-            true => Vec::new(),
-            false => record::encode(&changes),
-        };
-        if bytes.len() > STATE_RECORD_BYTES_MAX {
-            let message = format!(
-                "one put changes {} bytes of state, and a durable channel takes {STATE_RECORD_BYTES_MAX}; lower limits.state_bytes of the guests",
-                bytes.len()
-            );
-            let fault = Fault::configuration(message);
-            return Err(component_failure(first.channel.name(), fault));
-        }
+        let name = first.channel.name();
+        let bytes = record::bounded(&changes, name);
+        let bytes = bytes.map_err(|fault| component_failure(name, fault))?;
         Ok(Some(StateRecord {
             generation: generation.number(),
-            bytes: bytes.into(),
+            bytes,
         }))
     }
 

@@ -281,6 +281,7 @@ impl Running {
             counters: Arc::clone(&sink.counters),
             state: Arc::clone(&sink.state),
             clock: Arc::clone(&self.clock),
+            states: Arc::clone(self.guests.states()),
         })
     }
 

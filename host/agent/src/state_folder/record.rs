@@ -13,8 +13,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use flumen_core::ComponentName;
+use flumen_core::limits::STATE_RECORD_BYTES_MAX;
 use flumen_core::state::StateWrite;
+use flumen_core::{ComponentName, Fault};
 
 /// The version of the layout above.
 const VERSION: u8 = 1;
@@ -53,7 +54,7 @@ impl Change {
 }
 
 /// The record of these changes.
-pub(crate) fn encode(changes: &[Change]) -> Vec<u8> {
+fn encode(changes: &[Change]) -> Vec<u8> {
     let mut bytes = vec![VERSION];
     let field = |bytes: &mut Vec<u8>, field: &[u8]| {
         // Names, keys and values are far smaller than 32 bits hold; see the limits of states.
@@ -79,6 +80,24 @@ pub(crate) fn encode(changes: &[Change]) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// The record of these changes, for a durable channel; nothing of nothing.
+///
+/// # Errors
+/// A configuration fault when it is larger than such a channel takes.
+pub(crate) fn bounded(changes: &[Change], channel: &ComponentName) -> Result<Arc<[u8]>, Fault> {
+    if changes.is_empty() {
+        return Ok(Arc::default());
+    }
+    let bytes = encode(changes);
+    if bytes.len() > STATE_RECORD_BYTES_MAX {
+        return Err(Fault::configuration(format!(
+            "{} bytes of state change at once, and channel {channel} keeps at most {STATE_RECORD_BYTES_MAX} with its events; lower limits.state_bytes of the guests",
+            bytes.len()
+        )));
+    }
+    Ok(bytes.into())
 }
 
 /// A record that cannot be read: of a newer flumen, or not of flumen.

@@ -15,7 +15,7 @@ use super::core::Core;
 use super::owner::Owner;
 use super::payload::{self, KeptRecord};
 use super::sending::{Sending, Settle};
-use super::state::{NoEvents, Stored, Taken};
+use super::state::{ACK_RANGES_MAX, NoEvents, Stored, Taken};
 use crate::bounded::{Room, Ticket};
 
 /// A wait for events. Dropping it leaves the line; if it had been woken, the next one is.
@@ -111,6 +111,7 @@ impl FileLease {
             delivered: back
                 .iter()
                 .fold(room, |left, stored| left.minus(stored.room())),
+            others_bytes: 0,
             back: Mutex::new(back),
         };
         let records: Vec<_> = record
@@ -127,7 +128,20 @@ impl FileLease {
             ended.leave(delivered);
             return ready(Err(fault));
         }
-        let size = ended.delivered.size;
+        let mut ended = ended;
+        let mut delivered = delivered;
+        if !records.is_empty() {
+            // What the record stands for may have been acknowledged in several steps.
+            let most = self
+                .owner
+                .ranges_beside(payload::encoded_bytes_max(&Default::default(), &records));
+            let most = most.min(ACK_RANGES_MAX).saturating_sub(delivered.len());
+            let waiting = ended.core.with(|state, _| state.acks.take(most));
+            delivered.extend(waiting.ranges);
+            delivered.sort_unstable_by_key(|range| range.start);
+            ended.others_bytes = waiting.size_bytes;
+        }
+        let size = ended.delivered.size + ended.others_bytes;
         match payload::encode(&Default::default(), &records, size, self.owner.forgotten()) {
             Ok(payload) => {
                 let record = Record {
@@ -206,6 +220,8 @@ struct Ended {
     /// All of the lease.
     room: Room,
     delivered: Room,
+    /// Bytes of events whose acknowledgements ride with these.
+    others_bytes: u64,
     /// What returns to its place.
     back: Mutex<Vec<Stored>>,
 }
@@ -246,7 +262,8 @@ impl Settle for Ended {
             state.acks.add(0..0, uncertain);
         });
         self.count();
-        self.core.acks_done(outcome, self.delivered.size);
+        self.core
+            .acks_done(outcome, self.delivered.size + self.others_bytes);
         refused
     }
 }
