@@ -4,6 +4,9 @@
 use std::io;
 use std::sync::Arc;
 
+#[cfg(any(test, feature = "simulation"))]
+use crate::mutation::Mutation;
+
 mod disk;
 
 pub use disk::Folder;
@@ -67,6 +70,12 @@ pub trait LogIo: Send + Sync + 'static {
     /// # Errors
     /// When the system has none.
     fn salt(&self) -> io::Result<u64>;
+
+    /// Whether the log goes without this protection, so that a test sees what it is good for.
+    #[cfg(any(test, feature = "simulation"))]
+    fn lacks(&self, _: Mutation) -> bool {
+        false
+    }
 }
 
 /// An open file of the log.
@@ -95,4 +104,10 @@ pub trait LogFile: Send + Sync {
     /// When it may not be. A second call may then come back well without having written anything,
     /// so it proves nothing: write the bytes again, to another file.
     fn sync(&self) -> io::Result<()>;
+
+    /// See [`LogIo::lacks`].
+    #[cfg(any(test, feature = "simulation"))]
+    fn lacks(&self, _: Mutation) -> bool {
+        false
+    }
 }

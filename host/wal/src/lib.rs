@@ -18,6 +18,7 @@ pub mod frame;
 mod io;
 mod layout;
 mod log;
+mod mutation;
 mod options;
 mod pool;
 mod position;

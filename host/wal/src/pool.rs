@@ -6,6 +6,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::io::LogIo;
+use crate::mutation::{Mutation, lacks};
 use crate::options::{Options, RESERVED_SEGMENTS};
 use crate::segment::FileName;
 
@@ -110,8 +111,9 @@ impl Pool {
     /// The name of a file of the right size with any content. It is no longer in the pool.
     pub(crate) fn take(&self, purpose: Purpose) -> Result<FileName, TakeError> {
         let (kept_back, free_bytes_min) = match purpose {
-            Purpose::Items => (RESERVED_SEGMENTS, self.free_bytes_min),
             Purpose::Reserve => (0, 0),
+            Purpose::Items if lacks(self.io.as_ref(), Mutation::Reserve) => (0, 0),
+            Purpose::Items => (RESERVED_SEGMENTS, self.free_bytes_min),
         };
         if self.len() <= kept_back {
             self.make(free_bytes_min)?;

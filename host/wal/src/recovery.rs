@@ -11,6 +11,7 @@ use crate::acknowledged::Acknowledged;
 use crate::error::OpenError;
 use crate::frame::{Frame, Kind};
 use crate::io::{LogFile, LogIo};
+use crate::mutation::{Mutation, file_lacks};
 use crate::position::{Count, Position};
 use crate::record::{LogState, Passing};
 use crate::scan::{Bounds, Scan, Step, Window, durable_by_frames, frame_at};
@@ -336,7 +337,11 @@ impl Replay {
                 self.expected = probe.count;
             }
             let next = chain.get(index + 1).and_then(|next| next.previous_end);
-            let known = next.filter(|end| end.segment() == probe.number);
+            let is_told = |end: &Position| {
+                end.segment() == probe.number
+                    && !file_lacks(probe.file.as_ref(), Mutation::PreviousEnd)
+            };
+            let known = next.filter(is_told);
             self.segment(probe, known, state)?;
         }
         Ok(())
@@ -357,7 +362,7 @@ impl Replay {
         if let Some(end) = known_end {
             bounds.end = bounds.end.min(u64::from(end.offset()));
             bounds.durable = end;
-        } else {
+        } else if !file_lacks(probe.file.as_ref(), Mutation::DurableMark) {
             bounds.durable = durable_by_frames(Arc::clone(&probe.file), bounds);
         }
         let first = self.expected;
@@ -376,10 +381,12 @@ impl Replay {
             self.report.cut_frames += heads;
             self.report.cut_bytes += heads_end - u64::from(end);
             // The system may hold what the disk does not, when only the process ended.
-            probe
-                .file
-                .sync()
-                .map_err(OpenError::disk("make the end of the log durable"))?;
+            if !file_lacks(probe.file.as_ref(), Mutation::SyncAtOpening) {
+                probe
+                    .file
+                    .sync()
+                    .map_err(OpenError::disk("make the end of the log durable"))?;
+            }
         }
         self.report.scanned_bytes += bounds.end.saturating_sub(u64::from(DATA_START));
         self.report.unreadable_blocks += scan.window().unreadable_blocks;

@@ -13,7 +13,7 @@ pub(crate) const BLOCK_BYTES: u64 = 4096;
 /// Where the frames of a segment begin: behind the two copies of its block.
 pub(crate) const DATA_START: u32 = 2 * BLOCK_BYTES as u32;
 
-const MAGIC: [u8; 8] = *b"FLUMENWL";
+pub(crate) const MAGIC: [u8; 8] = *b"FLUMENWL";
 
 /// The version of the format that is written, and the highest that is read.
 pub(crate) const VERSION: u32 = 1;

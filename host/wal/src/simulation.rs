@@ -167,6 +167,11 @@ impl Disk {
         self.lock().unreadable.push((name.to_owned(), bytes));
     }
 
+    /// Makes all of it readable again.
+    pub fn make_readable(&self) {
+        self.lock().unreadable.clear();
+    }
+
     /// The names in the folder.
     pub fn names(&self) -> Vec<String> {
         self.lock().names.keys().cloned().collect()
@@ -346,5 +351,8 @@ fn power_is_off() -> io::Error {
 
 mod files;
 mod oracle;
+mod weakened;
 
+pub use crate::mutation::{Mutation, UnknownMutation};
 pub use oracle::check_decode;
+pub use weakened::Weakened;

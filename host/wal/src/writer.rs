@@ -15,6 +15,7 @@ use crate::error::{Failure, OpenError, Refusal};
 use crate::frame::{Header, Kind};
 use crate::io::{LogFile, LogIo};
 use crate::layout::round_up;
+use crate::mutation::{Mutation, lacks};
 use crate::options::{Durability, GROUP_BYTES_MAX, Options, RESERVED_SEGMENTS};
 use crate::pool::{Pool, Purpose};
 use crate::position::{Count, Position};
@@ -122,7 +123,7 @@ impl Writer {
         let in_use = found.sealed.len() as u64;
         let pool = Pool::open(Arc::clone(&io), &options, &found.spares, in_use, lock);
         // Before a file is asked for: what is of no use may be all that there is.
-        let released = roll::take_released(&mut found.sealed, &found.acknowledged);
+        let released = roll::take_released(io.as_ref(), &mut found.sealed, &found.acknowledged);
         let released = released.into_iter().map(|s| FileName::Segment(s.number));
         for name in found.leftovers.into_iter().chain(released) {
             // When it fails it is tried again at the next opening.
@@ -267,6 +268,7 @@ impl Writer {
         // What is kept back is taken by restarts and acknowledgements. It comes first again.
         let reserved = self.pool.len() >= RESERVED_SEGMENTS
             || !has_items
+            || lacks(self.io.as_ref(), Mutation::Reserve)
             || self.pool.fill(self.options.free_bytes_min);
         if !reserved {
             return Err(RollError::Full);

@@ -27,22 +27,23 @@ fn one_fault(call: Call) -> (Disk, Model, u64) {
 }
 
 #[test]
-fn what_is_confirmed_after_a_failed_sync_survives_a_power_cut_at_once() {
+pub(super) fn what_is_confirmed_after_a_failed_sync_survives_a_power_cut_at_once() {
     let (disk, mut model, failovers) = one_fault(Call::Sync);
-    assert_eq!(failovers, 1);
     assert_eq!(model.records(), 5, "the group was written elsewhere");
     model.reopen(&disk, &options());
+    assert_eq!(failovers, 1);
 }
 
 #[test]
-fn what_is_confirmed_after_a_failed_write_survives_a_power_cut_at_once() {
+pub(super) fn what_is_confirmed_after_a_failed_write_survives_a_power_cut_at_once() {
     let (disk, mut model, failovers) = one_fault(Call::Write);
-    assert_eq!((failovers, model.records()), (1, 5));
+    assert_eq!(model.records(), 5, "the group was written elsewhere");
     model.reopen(&disk, &options());
+    assert_eq!(failovers, 1);
 }
 
 #[test]
-fn a_log_that_fails_twice_gives_the_records_back_and_still_reads() {
+pub(super) fn a_log_that_fails_twice_gives_the_records_back_and_still_reads() {
     let disk = Disk::new(DISK_BYTES, 3);
     let mut model = Model::default();
     let mut log = open(&disk, &options()).unwrap();
@@ -66,7 +67,7 @@ fn a_log_that_fails_twice_gives_the_records_back_and_still_reads() {
 }
 
 #[test]
-fn every_call_may_fail_once() {
+pub(super) fn every_call_may_fail_once() {
     let actions = workload();
     for call in [
         Call::Write,
@@ -97,7 +98,7 @@ fn every_call_may_fail_once() {
 }
 
 #[test]
-fn a_log_that_is_not_synced_survives_a_kill_whole_and_a_power_cut_from_its_start() {
+pub(super) fn a_log_that_is_not_synced_survives_a_kill_whole_and_a_power_cut_from_its_start() {
     let options = Options {
         durability: Durability::Os,
         ..options()
@@ -125,7 +126,7 @@ fn a_log_that_is_not_synced_survives_a_kill_whole_and_a_power_cut_from_its_start
 }
 
 #[test]
-fn a_segment_that_the_disk_refused_at_its_first_group_is_nothing_to_fall_back_on() {
+pub(super) fn a_segment_that_the_disk_refused_at_its_first_group_is_nothing_to_fall_back_on() {
     let disk = Disk::new(DISK_BYTES, 3);
     let mut model = Model::default();
     let mut log = open(&disk, &options()).unwrap();
@@ -157,7 +158,7 @@ fn a_segment_that_the_disk_refused_at_its_first_group_is_nothing_to_fall_back_on
 }
 
 #[test]
-fn acknowledgements_that_a_power_cut_takes_back_have_freed_nothing() {
+pub(super) fn acknowledgements_that_a_power_cut_takes_back_have_freed_nothing() {
     let options = Options {
         durability: Durability::Os,
         ..options()
