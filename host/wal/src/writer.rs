@@ -16,10 +16,10 @@ use crate::frame::{Header, Kind};
 use crate::io::{LogFile, LogIo};
 use crate::layout::round_up;
 use crate::mutation::{Mutation, lacks};
-use crate::options::{Durability, GROUP_BYTES_MAX, Options, RESERVED_SEGMENTS};
+use crate::options::{Options, RESERVED_SEGMENTS};
 use crate::pool::{Pool, Purpose};
 use crate::position::{Count, Position};
-use crate::record::{Appended, LogState, Passing, Place, Prepared};
+use crate::record::{LogState, Prepared};
 use crate::recovery::{Found, Recovery, recover};
 use crate::segment::{BLOCK_BYTES, FileName, LogId, Sealed};
 use crate::snapshot::Lost;
@@ -28,6 +28,7 @@ use crate::view::View;
 use outcomes::{Group, Outcomes};
 use roll::NextSegment;
 
+mod group;
 mod outcomes;
 mod roll;
 #[cfg(test)]
@@ -284,86 +285,6 @@ impl Writer {
         self.roll(purpose)
     }
 
-    /// Writes a group for which there is room: once, and once more elsewhere.
-    fn write(&mut self, group: Group, outcomes: &mut Outcomes) {
-        let first = self.write_once(&group);
-        let written = first.or_else(|_| {
-            self.active.suspect = true;
-            self.counters.failovers.add(1);
-            self.roll(Purpose::Reserve)?;
-            self.write_once(&group)
-        });
-        match written {
-            Ok(places) => self.confirm(group, places, outcomes),
-            Err(error) => {
-                let failure = self.fail(error);
-                outcomes.refuse_all(group, &Refusal::Unknown(failure));
-            }
-        }
-    }
-
-    fn write_once(&mut self, group: &Group) -> Result<Vec<Appended>, RollError> {
-        let mut bytes = std::mem::take(&mut self.group);
-        bytes.clear();
-        let mut places = Vec::with_capacity(group.len());
-        let mut count = self.count;
-        for (_, prepared) in group {
-            let offset = self.active.next + bytes.len() as u64;
-            let place = Place {
-                salt: self.active.entry.salt,
-                position: Position::new(self.active.entry.number, offset as u32),
-                durable: self.durable,
-                count,
-            };
-            prepared.encode(place, &mut bytes);
-            places.push(Appended {
-                position: place.position,
-                sequence: count.sequence,
-                first_item: count.item,
-            });
-            count = count.after(prepared.record.items);
-        }
-        pad(&mut bytes);
-        let end = self.active.next + bytes.len() as u64;
-        let written = self.active.file.write_at(self.active.next, &bytes);
-        bytes.shrink_to(GROUP_BYTES_MAX as usize);
-        self.group = bytes;
-        written.map_err(|cause| RollError::Disk("write to the log", cause))?;
-        if self.options.durability == Durability::Sync {
-            self.sync_up_to(end)?;
-        }
-        self.active.next = end;
-        self.counters.groups.add(1);
-        self.counters.records.add(places.len() as u64);
-        Ok(places)
-    }
-
-    fn confirm(&mut self, group: Group, places: Vec<Appended>, outcomes: &mut Outcomes) {
-        let mut acknowledges = false;
-        for ((index, prepared), place) in group.into_iter().zip(places) {
-            let record = prepared.record;
-            for range in &record.acknowledged {
-                acknowledges = true;
-                self.acknowledged.add(range.clone());
-            }
-            self.count = self.count.after(record.items);
-            self.state.apply(Passing {
-                position: place.position,
-                sequence: place.sequence,
-                first_item: place.first_item,
-                items: record.items,
-                payload: &record.payload,
-            });
-            outcomes.set(index, Ok(place));
-        }
-        self.active.entry.last = self.count;
-        self.active.entry.end = self.active.next as u32;
-        self.view.lock().active = Some(self.active.entry);
-        if acknowledges || self.release_due {
-            self.release();
-        }
-    }
-
     /// Makes all that was written durable, where appends are confirmed before. A log that cannot
     /// goes on in another segment with the next group.
     pub(crate) fn sync(&mut self) {
@@ -424,7 +345,7 @@ impl Writer {
         let header = self.header_without_items(Kind::Witness, self.active.next);
         let mut bytes = Vec::with_capacity(BLOCK_BYTES as usize);
         header.encode(&mut bytes);
-        pad(&mut bytes);
+        pad(&mut bytes, 0);
         match self.active.file.write_at(self.active.next, &bytes) {
             Ok(()) => {
                 self.active.next += bytes.len() as u64;
@@ -477,8 +398,8 @@ impl Writer {
     }
 }
 
-/// Fills up to the next block.
-fn pad(bytes: &mut Vec<u8>) {
-    let length = round_up(bytes.len() as u64, BLOCK_BYTES);
-    bytes.resize(length as usize, 0);
+/// Fills up to the next block behind `start`.
+fn pad(bytes: &mut Vec<u8>, start: usize) {
+    let length = round_up((bytes.len() - start) as u64, BLOCK_BYTES);
+    bytes.resize(start + length as usize, 0);
 }

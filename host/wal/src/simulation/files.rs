@@ -1,6 +1,8 @@
 //! The folder and the files of a simulated disk.
 
-use super::{Arc, Call, Disk, Inner, LogFile, LogIo, NameChange, Pending, io, power_is_off, put};
+use super::{
+    Arc, Call, Disk, Inner, Inode, LogFile, LogIo, NameChange, Pending, io, power_is_off, put,
+};
 
 /// A handle of one run.
 struct Handle {
@@ -205,7 +207,20 @@ impl LogFile for Handle {
         Ok(length)
     }
 
+    /// Two calls, so that the power can go in between. The second makes the bytes of the first
+    /// durable and nothing else.
+    fn write_durably_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_at(offset, bytes)?;
+        self.flush(|inode| inode.pending.pop().into_iter().collect())
+    }
+
     fn sync(&self) -> io::Result<()> {
+        self.flush(|inode| std::mem::take(&mut inode.pending))
+    }
+}
+
+impl Handle {
+    fn flush(&self, take: impl FnOnce(&mut Inode) -> Vec<Pending>) -> io::Result<()> {
         let mut inner = self.disk.lock();
         let outcome = inner.call(self.run, Call::Sync);
         if matches!(outcome, Ok(false)) {
@@ -216,7 +231,7 @@ impl LogFile for Handle {
         if run_ended {
             return outcome.map(|_| ());
         }
-        let pending = std::mem::take(&mut inode.pending);
+        let pending = take(inode);
         outcome?;
         for pending in pending {
             put(&mut inode.stable, pending.offset, &pending.bytes);

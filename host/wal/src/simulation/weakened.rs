@@ -1,7 +1,7 @@
 //! A disk, real or simulated, without one of the log's protections.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::io::{LogFile, LogIo};
 use crate::mutation::Mutation;
@@ -84,6 +84,21 @@ struct WeakenedFile {
     held_back: Mutex<Vec<u8>>,
 }
 
+impl WeakenedFile {
+    fn held_back(&self) -> MutexGuard<'_, Vec<u8>> {
+        let held_back = self.held_back.lock();
+        held_back.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_held_back(&self) -> io::Result<()> {
+        let head = std::mem::take(&mut *self.held_back());
+        if head.is_empty() {
+            return Ok(());
+        }
+        self.file.write_at(0, &head)
+    }
+}
+
 impl LogFile for WeakenedFile {
     fn length(&self) -> io::Result<u64> {
         self.file.length()
@@ -91,14 +106,22 @@ impl LogFile for WeakenedFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         if self.without == Mutation::HeadFirst && bytes.starts_with(&MAGIC) {
-            let mut held_back = self
-                .held_back
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *held_back = bytes.to_vec();
+            *self.held_back() = bytes.to_vec();
             return Ok(());
         }
         self.file.write_at(offset, bytes)
+    }
+
+    fn write_durably_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        match self.without {
+            Mutation::GroupSync => self.file.write_at(offset, bytes),
+            Mutation::SecondSync => {
+                let written = self.file.write_durably_at(offset, bytes);
+                written.or_else(|_| self.file.sync())
+            }
+            _ => self.file.write_durably_at(offset, bytes),
+        }?;
+        self.write_held_back()
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -111,15 +134,7 @@ impl LogFile for WeakenedFile {
             Mutation::SecondSync => self.file.sync().or_else(|_| self.file.sync()),
             _ => self.file.sync(),
         }?;
-        let mut held_back = self
-            .held_back
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let head = std::mem::take(&mut *held_back);
-        if head.is_empty() {
-            return Ok(());
-        }
-        self.file.write_at(0, &head)
+        self.write_held_back()
     }
 
     fn lacks(&self, protection: Mutation) -> bool {

@@ -99,7 +99,7 @@ impl NextSegment<'_> {
         }
         .encode(&mut bytes);
         bytes.extend_from_slice(&payload);
-        pad(&mut bytes);
+        pad(&mut bytes, 0);
         Ok(bytes)
     }
 }
