@@ -35,9 +35,10 @@ struct Row {
     items: u32,
 }
 
-const ROWS: [Row; 5] = [
+const ROWS: [Row; 6] = [
     row("1 x 1", 1, 1),
     row("1 x 1 (A/A)", 1, 1),
+    row("4 x 1", 4, 1),
     row("16 x 1", 16, 1),
     row("1 x 100", 1, 100),
     row("4 x 1000", 4, 1000),
