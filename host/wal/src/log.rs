@@ -171,6 +171,11 @@ impl Log {
         self.shared.view.lock().count()
     }
 
+    /// Why the log takes no appends any more, when it failed.
+    pub fn failure(&self) -> Option<Arc<Failure>> {
+        self.shared.view.lock().failure.clone()
+    }
+
     /// What the log did since it was opened.
     pub fn statistics(&self) -> Statistics {
         self.shared.counters.read()

@@ -23,6 +23,8 @@ pub(crate) struct Counters {
     pub(crate) records: Counter,
     pub(crate) syncs: Counter,
     pub(crate) failovers: Counter,
+    pub(crate) sync_failures: Counter,
+    pub(crate) doubtful_records: Counter,
     pub(crate) released_segments: Counter,
 }
 
@@ -37,6 +39,14 @@ pub struct Statistics {
     pub syncs: u64,
     /// How often a group was written again, to another segment, because the disk refused it.
     pub failovers: u64,
+    /// How often the disk refused to make something durable. One group that was waited for was then
+    /// written again elsewhere; with [`crate::Durability::Interval`] and
+    /// [`crate::Durability::Os`] see `doubtful_records`.
+    pub sync_failures: u64,
+    /// Records that had been confirmed when the sync that should have made them durable failed.
+    /// They can be read, and a power cut may take them. Always 0 with
+    /// [`crate::Durability::Sync`].
+    pub doubtful_records: u64,
     /// Segments that were freed because all their items were acknowledged.
     pub released_segments: u64,
 }
@@ -48,6 +58,8 @@ impl Counters {
             records: self.records.get(),
             syncs: self.syncs.get(),
             failovers: self.failovers.get(),
+            sync_failures: self.sync_failures.get(),
+            doubtful_records: self.doubtful_records.get(),
             released_segments: self.released_segments.get(),
         }
     }

@@ -81,6 +81,8 @@ pub(crate) struct Writer {
     count: Count,
     /// All before it is durable.
     durable: Position,
+    /// The count behind the last record that is.
+    durable_sequence: u64,
     group: Vec<u8>,
     failure: Option<Arc<Failure>>,
     /// A segment was sealed since all were last looked at.
@@ -104,7 +106,6 @@ impl Writer {
         let found = recover(io.as_ref(), state.as_mut())?;
         let report = found.report;
         let writer = Writer::first_segment(io, options, state, found, lock)?;
-        writer.pool.fill(0);
         Ok((writer, report))
     }
 
@@ -160,6 +161,7 @@ impl Writer {
             next_number: found.next_number + 1,
             count: found.count,
             durable: found.end,
+            durable_sequence: found.count.sequence,
             active,
             group: Vec::new(),
             failure: None,
@@ -288,12 +290,16 @@ impl Writer {
     /// Makes all that was written durable, where appends are confirmed before. A log that cannot
     /// goes on in another segment with the next group.
     pub(crate) fn sync(&mut self) {
-        if self.failure.is_some() || self.active.suspect || self.all_is_durable() {
+        if self.failure.is_some() || self.all_is_durable() {
             return;
         }
-        // The next group goes elsewhere, which is all that is left to do: what was confirmed
-        // without being durable was promised no more.
-        let _ = self.sync_up_to(self.active.next);
+        if self.active.suspect || self.sync_up_to(self.active.next).is_err() {
+            // The next group goes elsewhere. What was confirmed before it was durable is told, and
+            // is all that can be done: asked again, the disk may say yes to nothing.
+            let doubtful = self.count.sequence.saturating_sub(self.durable_sequence);
+            self.counters.doubtful_records.add(doubtful);
+        }
+        self.durable_sequence = self.count.sequence;
         self.release();
     }
 
@@ -312,6 +318,7 @@ impl Writer {
             }
             Err(cause) => {
                 self.active.suspect = true;
+                self.counters.sync_failures.add(1);
                 Err(RollError::Disk("make the log durable", cause))
             }
         }
@@ -394,6 +401,7 @@ impl Writer {
             RollError::StateTooLarge { bytes, most } => Failure::StateTooLarge { bytes, most },
         });
         self.failure = Some(Arc::clone(&failure));
+        self.view.lock().failure = Some(Arc::clone(&failure));
         failure
     }
 }

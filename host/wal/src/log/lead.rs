@@ -153,6 +153,8 @@ impl Shared {
         if ran.is_none() {
             *writing = None;
             drop(writing);
+            let panicked = || Arc::new(Failure::Panicked);
+            self.view.lock().failure.get_or_insert_with(panicked);
             refuse_closed(self.queue.abandon());
         }
         ran

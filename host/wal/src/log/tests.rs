@@ -10,7 +10,7 @@ use crate::error::Refusal;
 use crate::io::Folder;
 use crate::options::Durability;
 use crate::reader::Read;
-use crate::simulation::{Call, Crash, Disk};
+use crate::simulation::{Crash, Disk};
 
 fn options() -> Options {
     Options {
@@ -96,7 +96,7 @@ fn a_folder_in_use_is_not_opened() {
 fn what_comes_together_is_synced_together() {
     let disk = Disk::new(64 * 1024 * 1024, 1);
     let (log, _) = Log::open(disk.io(), options(), Box::new(())).unwrap();
-    let before = disk.calls_of(Call::Sync);
+    let before = log.statistics().syncs;
     let barrier = Arc::new(Barrier::new(2));
     let held = Arc::clone(&barrier);
     // The first completion holds the writer until the others wait.
@@ -120,7 +120,7 @@ fn what_comes_together_is_synced_together() {
     let last = log.append_and_wait(record("last")).unwrap();
     assert_eq!(last.sequence, 101);
     assert_eq!(confirmed.load(Ordering::Relaxed), 100, "in order");
-    let syncs = disk.calls_of(Call::Sync) - before;
+    let syncs = log.statistics().syncs - before;
     assert!(syncs <= 3, "{syncs} syncs for 102 records");
     assert_eq!(log.read(last.position).unwrap(), "last");
 }
@@ -296,6 +296,7 @@ fn a_completion_that_panics_on_the_thread_that_leads_closes_the_log_for_all() {
         refused.join().unwrap();
     });
     let refusal = log.append_and_wait(record("c")).unwrap_err().refusal;
+    assert!(matches!(log.failure().as_deref(), Some(Failure::Panicked)));
     assert!(matches!(refusal, Refusal::Closed), "{refusal}");
     assert!(matches!(*log.close().unwrap_err(), Failure::Panicked));
     assert!(

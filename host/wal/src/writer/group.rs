@@ -85,7 +85,10 @@ impl Writer {
         }
         let written = file.write_durably_at(*next, bytes);
         self.counters.syncs.add(1);
-        written.map_err(refused)?;
+        if let Err(cause) = written {
+            self.counters.sync_failures.add(1);
+            return Err(refused(cause));
+        }
         self.durable = Position::new(self.active.entry.number, end as u32);
         Ok(())
     }

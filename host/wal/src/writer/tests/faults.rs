@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::crash::{afterwards, workload};
-use super::model::{Action, DISK_BYTES, Model, acknowledge, open, options, put};
+use super::model::{Action, DISK_BYTES, Model, acknowledge, open, options, put, read_all};
 use crate::error::{OpenError, Refusal};
 use crate::options::{Durability, Options};
 use crate::record::{Prepared, Record};
@@ -183,4 +183,37 @@ pub(super) fn acknowledgements_that_a_power_cut_takes_back_have_freed_nothing() 
         let there = log.folding.fold();
         assert_eq!(there, model.fold_of(there.records as usize));
     }
+}
+
+#[test]
+pub(super) fn a_sync_that_fails_behind_confirmed_records_is_told_and_the_log_goes_on() {
+    let options = Options {
+        durability: Durability::Os,
+        ..options()
+    };
+    let disk = Disk::new(DISK_BYTES, 3);
+    let mut model = Model::default();
+    let mut log = open(&disk, &options).unwrap();
+    model.commit(&mut log.writer, &[put(2, 500)]);
+    log.writer.sync();
+    let before = log.writer.counters().read();
+    assert_eq!((before.sync_failures, before.doubtful_records), (0, 0));
+    model.commit(&mut log.writer, &[put(1, 500), put(1, 500)]);
+    model.commit(&mut log.writer, &[put(1, 500)]);
+    disk.fail(Call::Sync, 0, EIO);
+    log.writer.sync();
+    let after = log.writer.counters().read();
+    assert_eq!((after.sync_failures, after.doubtful_records), (1, 3));
+    // What comes now is in another segment, and is durable when the disk says so.
+    model.commit(&mut log.writer, &[put(1, 500)]);
+    model.check_reading(&disk, &log, &[]);
+    log.writer.sync();
+    let last = log.writer.counters().read();
+    assert_eq!((last.sync_failures, last.doubtful_records), (1, 3));
+    drop(log);
+    disk.crash(Crash::PowerCutDropsAll);
+    let log = open(&disk, &options).unwrap();
+    // The three are counted as lost, not silently gone.
+    assert_eq!(log.report.frames + log.report.quarantined_frames, 1);
+    assert_eq!(read_all(&disk, &log, 0).len(), 2);
 }

@@ -162,6 +162,8 @@ fn io_of(disk: &Disk) -> Arc<dyn LogIo> {
 pub(super) fn open(disk: &Disk, options: &Options) -> Result<Opened, OpenError> {
     let folding = Folding::default();
     let (writer, report) = Writer::open(io_of(disk), options.clone(), Box::new(folding.clone()))?;
+    // In place of the thread that does so.
+    writer.pool().fill(0);
     Ok(Opened {
         writer,
         folding,
