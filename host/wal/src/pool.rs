@@ -133,6 +133,8 @@ impl Pool {
         }
         let mut files = self.lock();
         let taken = files.spares.pop_front();
+        // At once, or another is made in its place before the writer tells.
+        files.in_use += u64::from(taken.is_some());
         files.wanted = true;
         drop(files);
         self.changed.notify_one();

@@ -316,3 +316,31 @@ fn a_thread_that_waits_writes_itself_when_nobody_else_does() {
     log.append_here(record("a"), done).unwrap();
     assert_eq!(*on.lock().unwrap(), Some(own), "before it comes back");
 }
+
+#[test]
+fn a_log_takes_up_to_its_bound_also_while_files_are_being_made() {
+    let options = Options {
+        segment_bytes: 64 * 1024,
+        segments_max: 12,
+        ..options()
+    };
+    for seed in 0..20 {
+        let disk = Disk::new(64 * 1024 * 1024, seed);
+        let (log, _) = Log::open(disk.io(), options.clone(), Box::new(())).unwrap();
+        let large = Record {
+            items: 1,
+            payload: Bytes::from(vec![7; 19_000]),
+            ..Record::default()
+        };
+        let mut taken = 0;
+        let refusal = loop {
+            match log.append_and_wait(large.clone()) {
+                Ok(_) => taken += 1,
+                Err(error) => break error.refusal,
+            }
+        };
+        assert!(matches!(refusal, Refusal::Full), "{refusal}");
+        let segments = options.segments_max - crate::options::RESERVED_SEGMENTS;
+        assert_eq!(taken, 2 * segments, "two of these fit a segment");
+    }
+}
