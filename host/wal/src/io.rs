@@ -117,6 +117,16 @@ pub trait LogFile: Send + Sync {
     /// so it proves nothing: write the bytes again, to another file.
     fn sync(&self) -> io::Result<()>;
 
+    /// Cuts the file off at this length, to give space back. The log does without where it cannot
+    /// be done, and never cuts off what counts.
+    ///
+    /// # Errors
+    /// As the system says; [`io::ErrorKind::Unsupported`] where it is not built.
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        let _ = length;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// See [`LogIo::lacks`].
     #[cfg(any(test, feature = "simulation"))]
     fn lacks(&self, _: Mutation) -> bool {

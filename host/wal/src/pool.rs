@@ -43,7 +43,7 @@ pub(crate) enum TakeError {
 pub(crate) struct Pool {
     io: Arc<dyn LogIo>,
     segment_bytes: u64,
-    segments_max: u64,
+    bytes_max: u64,
     free_bytes_min: u64,
     /// A plain mutex suffices: it is never held while a file is written.
     files: Mutex<Files>,
@@ -62,8 +62,8 @@ struct Files {
     making: u64,
     /// How many were made since the log was opened.
     made: u64,
-    /// Segments of the log.
-    in_use: u64,
+    /// Bytes of the segments of the log.
+    in_use_bytes: u64,
     /// One was taken since the last attempt to make one.
     wanted: bool,
     closed: bool,
@@ -75,20 +75,20 @@ impl Pool {
         io: Arc<dyn LogIo>,
         options: &Options,
         spares: &[u64],
-        in_use: u64,
+        in_use_bytes: u64,
         lock: Box<dyn Send + Sync>,
     ) -> Pool {
         let pool = Pool {
             io,
             segment_bytes: options.segment_bytes,
-            segments_max: options.segments_max,
+            bytes_max: options.segments_max.saturating_mul(options.segment_bytes),
             free_bytes_min: options.free_bytes_min,
             files: Mutex::new(Files {
                 spares: VecDeque::new(),
                 next: spares.iter().max().map_or(1, |last| last.saturating_add(1)),
                 making: 0,
                 made: 0,
-                in_use,
+                in_use_bytes,
                 wanted: true,
                 closed: false,
             }),
@@ -107,9 +107,9 @@ impl Pool {
         self.lock().spares.len() as u64
     }
 
-    /// Tells how many segments the log has, which count against its bound.
-    pub(crate) fn set_in_use(&self, in_use: u64) {
-        self.lock().in_use = in_use;
+    /// Tells what the segments of the log take, which counts against its bound.
+    pub(crate) fn set_in_use(&self, bytes: u64) {
+        self.lock().in_use_bytes = bytes;
     }
 
     /// Makes files until those kept back are there, as far as there is room, and says whether they
@@ -134,7 +134,9 @@ impl Pool {
         let mut files = self.lock();
         let taken = files.spares.pop_front();
         // At once, or another is made in its place before the writer tells.
-        files.in_use += u64::from(taken.is_some());
+        if taken.is_some() {
+            files.in_use_bytes = files.in_use_bytes.saturating_add(self.segment_bytes);
+        }
         files.wanted = true;
         drop(files);
         self.changed.notify_one();
@@ -221,7 +223,9 @@ impl Pool {
             return Err(TakeError::Full);
         }
         let mut files = self.lock();
-        if files.in_use + files.making + files.spares.len() as u64 >= self.segments_max {
+        let whole = files.making + files.spares.len() as u64 + 1;
+        let bytes = whole.saturating_mul(self.segment_bytes);
+        if files.in_use_bytes.saturating_add(bytes) > self.bytes_max {
             return Err(TakeError::Full);
         }
         files.making += 1;

@@ -3,7 +3,7 @@
 //! The block stands there twice, because a segment without it has lost the proof of where the one
 //! before it ended. The bytes are specified in `docs/spec/wal.md`.
 
-use crate::layout::{array_at, u32_at, u64_at};
+use crate::layout::{array_at, round_up, u32_at, u64_at};
 use crate::position::{Count, Position};
 
 /// What the disk writes at once. A group begins at a multiple of it, so that no later write
@@ -169,6 +169,24 @@ pub(crate) struct Sealed {
     pub(crate) last: Count,
     /// Where its frames end.
     pub(crate) end: u32,
+}
+
+impl Sealed {
+    /// Bytes of its file that count against the bound of the log. One that is less than half full
+    /// is cut off behind its frames when the log is opened, and counts what is left: else each
+    /// restart would cost the room of a whole segment until its few items are acknowledged.
+    pub(crate) fn bytes(&self, segment_bytes: u64) -> u64 {
+        if self.is_short(segment_bytes) {
+            round_up(u64::from(self.end), BLOCK_BYTES)
+        } else {
+            segment_bytes
+        }
+    }
+
+    /// Whether it is cut off.
+    pub(crate) fn is_short(&self, segment_bytes: u64) -> bool {
+        u64::from(self.end) <= segment_bytes / 2
+    }
 }
 
 #[cfg(test)]

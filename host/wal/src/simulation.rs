@@ -31,6 +31,8 @@ pub enum Call {
     Rename,
     /// [`LogIo::remove`].
     Remove,
+    /// [`LogFile::truncate`].
+    Truncate,
 }
 
 /// How a run of the machine ends.
@@ -63,6 +65,8 @@ struct Inode {
     cached: Vec<u8>,
     /// What was written since the last sync, in order.
     pending: Vec<Pending>,
+    /// The file was cut off here since the last sync.
+    cut_off: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -293,6 +297,11 @@ impl Inner {
         for inode in self.inodes.values_mut() {
             for pending in std::mem::take(&mut inode.pending) {
                 keep_sectors(&mut inode.stable, pending.offset, &pending.bytes, chance);
+            }
+            if let Some(length) = inode.cut_off.take()
+                && chance(1) == 1
+            {
+                inode.stable.truncate(length);
             }
             inode.cached.clone_from(&inode.stable);
         }

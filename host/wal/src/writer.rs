@@ -39,6 +39,13 @@ pub(crate) use outcomes::Outcome;
 /// What an idle log keeps of the buffer of its groups: enough for a small batch.
 const IDLE_GROUP_BYTES: usize = 64 * 1024;
 
+/// Short segments that are looked at when a log is opened. Each opening leaves one, so that it finds
+/// one or two to cut off, and no more than some unless openings failed one after another.
+const CUT_OFF_MAX: usize = 16;
+
+/// Entries of the table that are left for segments without items.
+const TABLE_ENTRIES_KEPT: u64 = 8;
+
 /// Why the log cannot go on in a new segment.
 #[derive(Debug)]
 pub(crate) enum RollError {
@@ -122,7 +129,7 @@ impl Writer {
             RollError::Disk(action, cause) => OpenError::Disk { action, cause },
             RollError::StateTooLarge { bytes, most } => OpenError::StateTooLarge { bytes, most },
         };
-        let in_use = found.sealed.len() as u64;
+        let in_use = bytes_of(&found.sealed, segment_bytes);
         let pool = Pool::open(Arc::clone(&io), &options, &found.spares, in_use, lock);
         // Before a file is asked for: what is of no use may be all that there is.
         let released = roll::take_released(io.as_ref(), &mut found.sealed, &found.acknowledged);
@@ -145,7 +152,7 @@ impl Writer {
             state: state.as_ref(),
             options: &options,
         };
-        pool.set_in_use(found.sealed.len() as u64);
+        pool.set_in_use(bytes_of(&found.sealed, segment_bytes));
         let active = next
             .start(io.as_ref(), &pool, Purpose::Reserve)
             .map_err(refused)?;
@@ -170,8 +177,27 @@ impl Writer {
             counters: Arc::default(),
         };
         writer.sync_up_to(writer.active.next).map_err(refused)?;
+        writer.cut_off_short();
         writer.show();
         Ok(writer)
+    }
+
+    /// Gives back what segments that restarts ended early do not use. The newest is left as it is
+    /// until the next time, with what may stand behind its end. What fails costs room, no more.
+    fn cut_off_short(&self) {
+        let segment_bytes = self.options.segment_bytes;
+        let short = self.sealed.iter().rev().skip(1);
+        let short = short.filter(|segment| segment.is_short(segment_bytes));
+        for segment in short.take(CUT_OFF_MAX) {
+            let name = FileName::Segment(segment.number).to_string();
+            let length = segment.bytes(segment_bytes);
+            let Ok(file) = self.io.open(&name) else {
+                continue;
+            };
+            if file.length().is_ok_and(|now| now > length) {
+                let _ = file.truncate(length);
+            }
+        }
     }
 
     /// Lets the readers see the segments as they are.
@@ -180,7 +206,9 @@ impl Writer {
         view.sealed.clone_from(&self.sealed);
         view.active = Some(self.active.entry);
         drop(view);
-        self.pool.set_in_use(self.sealed.len() as u64 + 1);
+        let segment_bytes = self.options.segment_bytes;
+        self.pool
+            .set_in_use(bytes_of(&self.sealed, segment_bytes) + segment_bytes);
     }
 
     pub(crate) fn view(&self) -> &Arc<View> {
@@ -269,6 +297,11 @@ impl Writer {
         let bytes: u64 = group.iter().map(|(_, p)| p.frame_length()).sum();
         let suspect = self.active.suspect;
         // What is kept back is taken by restarts and acknowledgements. It comes first again.
+        let table_is_full =
+            self.sealed.len() as u64 + TABLE_ENTRIES_KEPT >= self.options.table_entries_max();
+        if has_items && table_is_full {
+            return Err(RollError::Full);
+        }
         let reserved = self.pool.len() >= RESERVED_SEGMENTS
             || !has_items
             || lacks(self.io.as_ref(), Mutation::Reserve)
@@ -404,6 +437,15 @@ impl Writer {
         self.view.lock().failure = Some(Arc::clone(&failure));
         failure
     }
+}
+
+/// What segments take of the log's bound. The newest is not cut off yet.
+fn bytes_of(sealed: &[Sealed], segment_bytes: u64) -> u64 {
+    let Some((_, older)) = sealed.split_last() else {
+        return 0;
+    };
+    let older: u64 = older.iter().map(|s| s.bytes(segment_bytes)).sum();
+    older.saturating_add(segment_bytes)
 }
 
 /// Fills up to the next block behind `start`.

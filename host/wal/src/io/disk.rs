@@ -188,6 +188,10 @@ impl LogFile for DiskFile {
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
 }
 
 #[cfg(test)]

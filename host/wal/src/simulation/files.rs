@@ -217,6 +217,15 @@ impl LogFile for Handle {
     fn sync(&self) -> io::Result<()> {
         self.flush(|inode| std::mem::take(&mut inode.pending))
     }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        let mut inner = self.disk.lock();
+        let goes_on = inner.call(self.run, Call::Truncate)?;
+        let inode = inner.inodes.get_mut(&self.inode).ok_or_else(power_is_off)?;
+        inode.cached.truncate(length as usize);
+        inode.cut_off = Some(length as usize);
+        if goes_on { Ok(()) } else { Err(power_is_off()) }
+    }
 }
 
 impl Handle {
@@ -233,6 +242,9 @@ impl Handle {
         }
         let pending = take(inode);
         outcome?;
+        if let Some(length) = inode.cut_off.take() {
+            inode.stable.truncate(length);
+        }
         for pending in pending {
             put(&mut inode.stable, pending.offset, &pending.bytes);
         }

@@ -137,6 +137,10 @@ impl LogFile for WeakenedFile {
         self.write_held_back()
     }
 
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.file.truncate(length)
+    }
+
     fn lacks(&self, protection: Mutation) -> bool {
         self.without == protection
     }

@@ -76,6 +76,7 @@ pub(super) fn every_call_may_fail_once() {
         Call::Create,
         Call::Rename,
         Call::Remove,
+        Call::Truncate,
     ] {
         for passing in 0.. {
             let disk = Disk::new(DISK_BYTES, 7);

@@ -107,3 +107,23 @@ pub(super) fn a_reader_passes_over_segments_without_items() {
     model.commit(&mut log.writer, &[put(1, 100)]);
     assert_eq!(super::model::read_all(&disk, &log, 0).len(), 1);
 }
+
+#[test]
+pub(super) fn restarts_with_a_little_each_time_do_not_use_the_log_up() {
+    let disk = Disk::new(DISK_BYTES, 1);
+    let mut model = Model::default();
+    let most = options().segments_max * options().segment_bytes;
+    for restart in 0..25 {
+        let mut log = model.reopen(&disk, &options());
+        model.commit(&mut log.writer, &[put(1, 300)]);
+        drop(log);
+        let names = disk.names();
+        let used: usize = names.iter().map(|name| disk.bytes(name).len()).sum();
+        assert!(used as u64 <= most, "{used} bytes after {restart} restarts");
+        disk.crash(Crash::PowerCut { seed: restart });
+    }
+    assert_eq!((model.records(), model.refused_full()), (25, 0));
+    let mut log = model.reopen(&disk, &options());
+    model.commit(&mut log.writer, &[acknowledge(0..25)]);
+    assert_eq!(log.writer.view().lock().sealed.len(), 1, "all are freed");
+}
