@@ -71,6 +71,16 @@ pub trait LogIo: Send + Sync + 'static {
     /// When the system has none.
     fn salt(&self) -> io::Result<u64>;
 
+    /// The folder of this name within this one, made when it is not there. Only for copies that
+    /// nothing depends on; the log does without where there is none.
+    ///
+    /// # Errors
+    /// As the system says; [`io::ErrorKind::Unsupported`] where it is not built.
+    fn folder_within(&self, name: &str) -> io::Result<Arc<dyn LogIo>> {
+        let _ = name;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Whether the log goes without this protection, so that a test sees what it is good for.
     #[cfg(any(test, feature = "simulation"))]
     fn lacks(&self, _: Mutation) -> bool {

@@ -58,11 +58,9 @@ impl Log {
         state: Box<dyn LogState>,
     ) -> Result<(Log, Recovery), OpenError> {
         let (writer, recovery) = Writer::open(Arc::clone(&io), options.clone(), state)?;
-        let view = Arc::clone(writer.view());
-        let counters = Arc::clone(writer.counters());
         let pool = Arc::clone(writer.pool());
         let acknowledged_at_open = writer.acknowledged().clone();
-        let shared = Arc::new(Shared::new(io, view, counters, writer, options.clone()));
+        let shared = Arc::new(Shared::new(io, writer, options.clone()));
         let mut log = Log {
             shared: Arc::clone(&shared),
             options,
@@ -158,7 +156,8 @@ impl Log {
     /// is still there.
     pub fn reader(&self, from_item: u64) -> Reader {
         let io = Arc::clone(&self.shared.io);
-        Reader::new(io, Arc::clone(&self.shared.view), from_item)
+        let quarantine = Arc::clone(&self.shared.quarantine);
+        Reader::new(io, Arc::clone(&self.shared.view), quarantine, from_item)
     }
 
     /// The items that were acknowledged when the log was opened. Whoever acknowledges more knows it.

@@ -40,6 +40,10 @@ impl Window {
         }
     }
 
+    pub(crate) fn file(&self) -> &Arc<dyn LogFile> {
+        &self.file
+    }
+
     /// The bytes at this offset, as many as asked for or all up to the end.
     pub(crate) fn get(&mut self, offset: u64, length: u64) -> &[u8] {
         let bytes = self.get_all(offset, length);
@@ -110,6 +114,8 @@ pub(crate) enum Step<'window> {
         frames: u64,
         /// The numbers of their items.
         items: Range<u64>,
+        /// Where they stood in the file.
+        bytes: Range<u64>,
     },
     /// Nothing more that counts.
     End,
@@ -179,7 +185,7 @@ impl Scan {
             } else if let Err(next) = self.body_is_whole(offset, &header) {
                 from = next;
             } else if header.count.sequence > self.expected.sequence {
-                return self.gap(header.count);
+                return self.gap(header.count, offset);
             } else {
                 return self.accept(offset, header);
             }
@@ -187,8 +193,9 @@ impl Scan {
     }
 
     /// Frames are missing before one that is whole.
-    fn gap(&mut self, found: Count) -> Step<'_> {
-        let damage = Position::new(self.bounds.number, self.damage_start() as u32);
+    fn gap(&mut self, found: Count, offset: u64) -> Step<'_> {
+        let start = self.damage_start();
+        let damage = Position::new(self.bounds.number, start as u32);
         let was_durable = damage < self.bounds.durable;
         if !was_durable && !self.lacks(Mutation::TornTail) {
             return Step::End;
@@ -196,7 +203,11 @@ impl Scan {
         let frames = found.sequence - self.expected.sequence;
         let items = self.expected.item..found.item.max(self.expected.item);
         self.expected = found;
-        Step::Lost { frames, items }
+        Step::Lost {
+            frames,
+            items,
+            bytes: start..offset,
+        }
     }
 
     fn accept(&mut self, offset: u64, header: Header) -> Step<'_> {

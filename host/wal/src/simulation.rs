@@ -358,6 +358,7 @@ fn power_is_off() -> io::Error {
     io::Error::other("the power is off")
 }
 
+mod below;
 mod files;
 mod oracle;
 mod weakened;

@@ -26,6 +26,8 @@ pub(crate) struct Counters {
     pub(crate) sync_failures: Counter,
     pub(crate) doubtful_records: Counter,
     pub(crate) released_segments: Counter,
+    pub(crate) quarantined_bytes: Counter,
+    pub(crate) quarantine_skips: Counter,
 }
 
 /// What a log did since it was opened.
@@ -49,6 +51,10 @@ pub struct Statistics {
     pub doubtful_records: u64,
     /// Segments that were freed because all their items were acknowledged.
     pub released_segments: u64,
+    /// Damaged bytes that were copied to the folder `quarantine`.
+    pub quarantined_bytes: u64,
+    /// Damaged stretches that were not, for want of room or because the disk refused them.
+    pub quarantine_skips: u64,
 }
 
 impl Counters {
@@ -61,6 +67,8 @@ impl Counters {
             sync_failures: self.sync_failures.get(),
             doubtful_records: self.doubtful_records.get(),
             released_segments: self.released_segments.get(),
+            quarantined_bytes: self.quarantined_bytes.get(),
+            quarantine_skips: self.quarantine_skips.get(),
         }
     }
 }

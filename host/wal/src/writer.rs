@@ -19,6 +19,7 @@ use crate::mutation::{Mutation, lacks};
 use crate::options::{Options, RESERVED_SEGMENTS};
 use crate::pool::{Pool, Purpose};
 use crate::position::{Count, Position};
+use crate::quarantine::Quarantine;
 use crate::record::{LogState, Prepared};
 use crate::recovery::{Found, Recovery, recover};
 use crate::segment::{BLOCK_BYTES, FileName, LogId, Sealed};
@@ -96,6 +97,7 @@ pub(crate) struct Writer {
     release_due: bool,
     view: Arc<View>,
     counters: Arc<Counters>,
+    quarantine: Arc<Quarantine>,
 }
 
 impl Writer {
@@ -130,6 +132,10 @@ impl Writer {
             RollError::StateTooLarge { bytes, most } => OpenError::StateTooLarge { bytes, most },
         };
         let in_use = bytes_of(&found.sealed, segment_bytes);
+        let counters: Arc<Counters> = Arc::default();
+        let quarantine = Quarantine::new(Arc::clone(&io), &options, Arc::clone(&counters));
+        // Before any segment is freed.
+        found.damaged.iter().for_each(|d| quarantine.keep(d));
         let pool = Pool::open(Arc::clone(&io), &options, &found.spares, in_use, lock);
         // Before a file is asked for: what is of no use may be all that there is.
         let released = roll::take_released(io.as_ref(), &mut found.sealed, &found.acknowledged);
@@ -174,7 +180,8 @@ impl Writer {
             failure: None,
             release_due: true,
             view: Arc::default(),
-            counters: Arc::default(),
+            counters,
+            quarantine: Arc::new(quarantine),
         };
         writer.sync_up_to(writer.active.next).map_err(refused)?;
         writer.cut_off_short();
@@ -221,6 +228,10 @@ impl Writer {
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    pub(crate) fn quarantine(&self) -> &Arc<Quarantine> {
+        &self.quarantine
     }
 
     pub(crate) fn acknowledged(&self) -> &Acknowledged {

@@ -1,9 +1,9 @@
 //! A real folder on a real disk.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -18,6 +18,9 @@ const LOCK_NAME: &str = "lock";
 
 /// Files are for the user who runs the process and for no other.
 const MODE: u32 = 0o600;
+
+/// Folders too.
+const FOLDER_MODE: u32 = 0o700;
 
 /// A folder of the file system. It has to be there.
 #[derive(Debug)]
@@ -83,6 +86,14 @@ impl LogIo for Folder {
 
     fn sync_folder(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+
+    fn folder_within(&self, name: &str) -> io::Result<Arc<dyn LogIo>> {
+        let path = self.path.join(name);
+        match DirBuilder::new().mode(FOLDER_MODE).create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(Arc::new(Folder { path })),
+        }
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::error::Failure;
 use crate::io::LogIo;
 use crate::options::{Durability, Options};
+use crate::quarantine::Quarantine;
 use crate::record::Prepared;
 use crate::statistics::Counters;
 use crate::view::View;
@@ -19,6 +20,7 @@ pub(super) struct Shared {
     pub(super) io: Arc<dyn LogIo>,
     pub(super) view: Arc<View>,
     pub(super) counters: Arc<Counters>,
+    pub(super) quarantine: Arc<Quarantine>,
     pub(super) queue: Queue,
     group_bytes_max: u64,
     /// Held by the one who leads, from a commit to its last answer, so that answers are in the
@@ -35,17 +37,12 @@ struct Writing {
 }
 
 impl Shared {
-    pub(super) fn new(
-        io: Arc<dyn LogIo>,
-        view: Arc<View>,
-        counters: Arc<Counters>,
-        writer: Writer,
-        options: Options,
-    ) -> Shared {
+    pub(super) fn new(io: Arc<dyn LogIo>, writer: Writer, options: Options) -> Shared {
         Shared {
             io,
-            view,
-            counters,
+            view: Arc::clone(writer.view()),
+            counters: Arc::clone(writer.counters()),
+            quarantine: Arc::clone(writer.quarantine()),
             queue: Queue::default(),
             group_bytes_max: options.group_bytes_max(),
             writing: Mutex::new(Some(Writing {

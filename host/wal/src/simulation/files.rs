@@ -1,5 +1,6 @@
 //! The folder and the files of a simulated disk.
 
+use super::below::Below;
 use super::{
     Arc, Call, Disk, Inner, Inode, LogFile, LogIo, NameChange, Pending, io, power_is_off, put,
 };
@@ -128,6 +129,10 @@ impl LogIo for Disk {
         let names = inner.names.clone();
         inner.stable_names = names;
         Ok(())
+    }
+
+    fn folder_within(&self, name: &str) -> io::Result<Arc<dyn LogIo>> {
+        Ok(Arc::new(Below::new(self.clone(), name)))
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

@@ -64,6 +64,10 @@ impl LogIo for Weakened {
         self.io.sync_folder()
     }
 
+    fn folder_within(&self, name: &str) -> io::Result<Arc<dyn LogIo>> {
+        self.io.folder_within(name)
+    }
+
     fn free_bytes(&self) -> io::Result<u64> {
         self.io.free_bytes()
     }

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::model::{DISK_BYTES, Model, Opened, acknowledge, open, options, put, read_all};
+use super::model::{DISK_BYTES, Model, Opened, acknowledge, open, options, put, read_all, reader};
 use crate::error::OpenError;
 use crate::position::Position;
-use crate::reader::{Read, Reader};
+use crate::reader::Read;
 use crate::segment::FileName;
 use crate::simulation::{Call, Chance, Crash, Disk};
 
@@ -169,7 +169,7 @@ pub(super) fn rot_in_an_older_segment_is_told_to_the_reader_and_its_segment_is_f
     );
     model.check_reading(&disk, &log, std::slice::from_ref(&items));
     let view = log.writer.view().clone();
-    let mut reader = Reader::new(disk.io(), view.clone(), 0);
+    let mut reader = reader(&disk, &log, 0);
     let mut told = Vec::new();
     while let Some(read) = reader.next().unwrap() {
         if let Read::Lost { frames, items } = read {
@@ -351,4 +351,79 @@ pub(super) fn what_was_cut_stays_cut_when_it_can_be_read_again() {
     change(&disk, &name_of(newest), |bytes| bytes[8192..8300].fill(0));
     let log = model.reopen(&disk, &options());
     assert_eq!(log.report.damaged_snapshots, 1);
+}
+
+#[test]
+pub(super) fn damaged_bytes_are_kept_aside_and_counted() {
+    let (disk, model) = closed();
+    let places = model.places();
+    let last = places.last().unwrap().0.segment();
+    // One frame where the log is opened, and one that only a reader meets.
+    let (here, length, items) = places
+        .iter()
+        .find(|p| p.0.segment() == last)
+        .cloned()
+        .unwrap();
+    let (there, _, _) = places[1].clone();
+    for position in [here, there] {
+        let at = position.offset() as usize + 100;
+        change(&disk, &name_of(position.segment()), |bytes| bytes[at] ^= 1);
+    }
+    let kept_of = |position: Position| {
+        let name = name_of(position.segment());
+        let kept = disk.bytes(&format!("quarantine/{name}-{:08x}", position.offset()));
+        let stood = disk.bytes(&name).split_off(position.offset() as usize);
+        assert!(stood.starts_with(&kept), "they are as they stood");
+        kept.len() as u64
+    };
+    let log = open(&disk, &options()).unwrap();
+    assert_eq!(log.report.quarantined_items, items.end - items.start);
+    let kept = kept_of(here);
+    assert!(kept >= length, "the whole frame is kept");
+    assert_eq!(kept_of(there), 0, "nobody has looked there yet");
+    for _ in 0..2 {
+        read_all(&disk, &log, 0);
+    }
+    let statistics = log.writer.counters().read();
+    assert_eq!(statistics.quarantined_bytes, kept + kept_of(there), "once");
+    assert_eq!(statistics.quarantine_skips, 0);
+}
+
+/// A closed log with one damaged frame.
+fn damaged() -> (Disk, Model, Range<u64>) {
+    let (disk, model) = closed();
+    let places = model.places();
+    let last = places.last().unwrap().0.segment();
+    let (position, _, items) = places.iter().find(|p| p.0.segment() == last).unwrap();
+    let at = position.offset() as usize + 100;
+    change(&disk, &name_of(last), |bytes| bytes[at] ^= 1);
+    (disk, model, items.clone())
+}
+
+#[test]
+pub(super) fn a_quarantine_that_the_disk_refuses_is_passed_over() {
+    for refused in [Call::Create, Call::Write, Call::Sync] {
+        let (disk, model, items) = damaged();
+        // The opening syncs the last segment before.
+        let passing = u64::from(refused == Call::Sync);
+        disk.fail(refused, passing, std::io::ErrorKind::InvalidData);
+        let log = open(&disk, &options()).unwrap();
+        assert_eq!(log.report.quarantined_frames, 1, "{refused:?}");
+        let statistics = log.writer.counters().read();
+        assert_eq!(statistics.quarantine_skips, 1, "{refused:?}");
+        let left = disk.names();
+        assert!(
+            !left.iter().any(|n| n.starts_with("quarantine/")),
+            "{left:?}"
+        );
+        model.check_reading(&disk, &log, std::slice::from_ref(&items));
+    }
+}
+
+#[test]
+pub(super) fn a_quarantine_without_room_is_passed_over() {
+    let (disk, _, _) = damaged();
+    disk.set_capacity(0);
+    let log = open(&disk, &options()).unwrap();
+    assert_eq!(log.writer.counters().read().quarantine_skips, 1);
 }

@@ -385,9 +385,19 @@ impl Model {
     }
 }
 
+pub(super) fn reader(disk: &Disk, log: &Opened, from_item: u64) -> Reader {
+    let (view, quarantine) = (log.writer.view(), log.writer.quarantine());
+    Reader::new(
+        io_of(disk),
+        Arc::clone(view),
+        Arc::clone(quarantine),
+        from_item,
+    )
+}
+
 /// All frames from an item on, by their first items.
 pub(super) fn read_all(disk: &Disk, log: &Opened, from_item: u64) -> BTreeMap<u64, Bytes> {
-    let mut reader = Reader::new(io_of(disk), Arc::clone(log.writer.view()), from_item);
+    let mut reader = reader(disk, log, from_item);
     let mut all = BTreeMap::new();
     let mut before = None;
     while let Some(read) = reader.next().unwrap() {
