@@ -72,8 +72,7 @@ fn run(strict: bool, window: Window, actions: Vec<Action>) {
                 rig.close();
             }
             Action::Crash(crash) => {
-                // Leases of a channel that is gone may be out still.
-                rig.disk.crash(crash);
+                rig.power_off();
                 leases.clear();
                 rig.crash(crash);
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use flumen_core::channel::{Channel, Lease, PutPart, SourceState, put_all};
+use flumen_core::channel::{Channel, Lease};
 use flumen_core::settings::Value;
 use flumen_core::{ComponentName, Fault};
 use flumen_wal::simulation::{Crash, Disk};
@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use super::super::FileChannel;
 use super::super::options::Setup;
 use super::super::window::Window;
-use super::{LONG, at_most, clock, events, seen, settings};
+use super::{LONG, at_most, clock, events, put_with, record, seen, settings};
 
 /// Room for a dozen segments of the tests.
 pub(super) const DISK_BYTES: u64 = 4 * 1024 * 1024;
@@ -44,9 +44,9 @@ pub(super) struct Rig {
     /// By number.
     pub(super) known: BTreeMap<u64, Known>,
     puts: u64,
-    /// The numbers of puts that were confirmed with a state, and of the one that may have been.
-    last_state: Option<u64>,
-    unknown_states: Vec<u64>,
+    /// The last put that was confirmed with its record, and those behind it that may have been.
+    last_record: Option<u64>,
+    unknown_records: Vec<u64>,
 }
 
 impl Rig {
@@ -62,8 +62,8 @@ impl Rig {
             window,
             known: BTreeMap::new(),
             puts: 0,
-            last_state: None,
-            unknown_states: Vec::new(),
+            last_record: None,
+            unknown_records: Vec::new(),
         }
     }
 
@@ -97,24 +97,23 @@ impl Rig {
         let first = self.known.last_key_value().map_or(0, |(last, _)| last + 1);
         let numbers = first..first + count;
         let channel = self.channel();
-        let part = PutPart {
-            channel: channel as Arc<dyn Channel>,
-            events: events(numbers.clone(), MORE),
-        };
         self.puts += 1;
-        let state = SourceState {
-            source: ComponentName::new("r1"),
-            bytes: Arc::from(self.puts.to_le_bytes()),
-        };
-        let result = self.runtime.block_on(put_all(&[part], Some(&state)));
+        // What was known to be confirmed before need not be found again.
+        channel.forget(self.last_record.unwrap_or_default().saturating_sub(1));
+        let put = put_with(
+            &channel,
+            events(numbers.clone(), MORE),
+            Some(record(self.puts, &self.puts.to_le_bytes())),
+        );
+        let result = self.runtime.block_on(put);
         let known = match &result {
             Ok(()) => {
-                self.last_state = Some(self.puts);
-                self.unknown_states.clear();
+                self.last_record = Some(self.puts);
+                self.unknown_records.clear();
                 Known::Waits
             }
             Err(_) => {
-                self.unknown_states.push(self.puts);
+                self.unknown_records.push(self.puts);
                 Known::Put { unknown: self.puts }
             }
         };
@@ -156,11 +155,19 @@ impl Rig {
         }
     }
 
-    /// Ends this life and begins the next, and holds what is there against what is known.
+    /// The power goes with the next call: whatever still runs changes nothing after that.
+    pub(super) fn power_off(&self) {
+        if !self.disk.is_stopped() {
+            self.disk.stop_at(1);
+        }
+    }
+
+    /// Ends this life and begins the next, and holds what is there against what is known. Leases are
+    /// dropped before, so that nothing of this life has a hand on the disk of the next.
     pub(super) fn crash(&mut self, crash: Crash) {
-        self.disk.crash(crash);
-        // Its threads end on a disk that is gone.
+        self.power_off();
         self.channel = None;
+        self.disk.crash(crash);
         self.open().unwrap();
         self.check();
     }
@@ -212,25 +219,27 @@ impl Rig {
         for (put, (there, missing)) in parts {
             assert!(there == 0 || missing == 0, "put {put} was torn");
         }
-        self.check_state();
+        self.check_record();
         drop(leases);
         assert_eq!(channel.fill().leased_events, 0);
     }
 
-    fn check_state(&mut self) {
+    fn check_record(&mut self) {
         let channel = self.channel();
-        let found = channel.recovered_states().first().map(|state| {
-            let bytes: [u8; 8] = state.bytes[..].try_into().unwrap();
-            u64::from_le_bytes(bytes)
+        let (_, records) = channel.recovered();
+        let found = records.last().map(|record| {
+            let bytes: [u8; 8] = record.bytes[..].try_into().unwrap();
+            assert_eq!(record.generation, u64::from_le_bytes(bytes));
+            record.generation
         });
-        let is_known = found == self.last_state
-            || found.is_some_and(|found| self.unknown_states.contains(&found));
+        let is_known = found == self.last_record
+            || found.is_some_and(|found| self.unknown_records.contains(&found));
         assert!(
             is_known,
-            "the state is that of put {found:?}, not of {:?} or {:?}",
-            self.last_state, self.unknown_states
+            "the record is that of put {found:?}, not of {:?} or {:?}",
+            self.last_record, self.unknown_records
         );
-        self.last_state = found;
-        self.unknown_states.clear();
+        self.last_record = found;
+        self.unknown_records.clear();
     }
 }
