@@ -433,14 +433,14 @@ pub trait Channel: Send + Sync {
         0
     }
 
-    /// Makes as durable as the channel can what was promised at leisure, such as acknowledgements,
-    /// when nobody puts or takes any more. A channel that promises nothing at leisure has nothing
-    /// to do; without it events that were delivered come again after a restart. The channel lets go
-    /// of its files when the last that uses it is dropped.
+    /// The end, when nobody puts or takes any more: makes as durable as it can what was promised at
+    /// leisure, such as acknowledgements, and lets go of its files, so that another process may open
+    /// them. Without it events that were delivered may come again after a restart. Not to be used
+    /// afterwards.
     ///
     /// # Errors
     /// A fault of the channel's store.
-    fn flush(&self) -> BoxFuture<'_, Result<(), Fault>> {
+    fn release(&self) -> BoxFuture<'_, Result<(), Fault>> {
         crate::future::ready(Ok(()))
     }
 

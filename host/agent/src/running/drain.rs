@@ -80,7 +80,7 @@ impl Running {
             .is_ok();
         let states = Arc::clone(self.guests.states());
         in_time &= self.close(left(end).max(closing)).await;
-        in_time &= flushed(&channels, left(end).max(CLOSE_DEADLINE_LEAST)).await;
+        in_time &= released(&channels, left(end).max(CLOSE_DEADLINE_LEAST)).await;
         // Last, when nobody commits any more.
         let is_written = states.close(left(end).max(CLOSE_DEADLINE_LEAST)).await;
         let held = |is_durable: bool| {
@@ -117,11 +117,11 @@ impl Running {
     }
 }
 
-/// Lets the channels write what they promised at leisure.
-pub(super) async fn flushed(channels: &[Arc<dyn Channel>], deadline: Duration) -> bool {
+/// Lets the channels write what they promised at leisure, and let go of their files.
+pub(super) async fn released(channels: &[Arc<dyn Channel>], deadline: Duration) -> bool {
     let all = async {
         for channel in channels {
-            if let Err(fault) = channel.flush().await {
+            if let Err(fault) = channel.release().await {
                 warn!(channel = %channel.name(), "what was delivered last is delivered again after the next start: {fault}");
             }
         }

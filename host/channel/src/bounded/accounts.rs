@@ -62,6 +62,10 @@ impl Accounts {
         self.queued
     }
 
+    pub(crate) fn ready(&self) -> u64 {
+        self.ready
+    }
+
     pub(crate) fn leased(&self) -> Room {
         self.leased
     }
@@ -138,11 +142,6 @@ impl Accounts {
     pub(crate) fn release_reserved(&mut self, room: Room, outside: &mut Outside) {
         self.reserved = self.reserved.minus(room);
         self.serve(outside);
-    }
-
-    /// Room is taken without having been asked for: by puts that were found and do not count yet.
-    pub(crate) fn reserve_more(&mut self, room: Room) {
-        self.reserved = self.reserved.plus(room);
     }
 
     /// Events take the place in the queue of a permit's room; `ready` of them are found by a take.

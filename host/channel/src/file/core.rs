@@ -1,7 +1,6 @@
 //! The state behind its lock, and what the log's writer tells it. Knows the log only by what it
 //! answers, so that the writer's thread never holds the last hand on the log itself.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,8 +21,6 @@ const FULL_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Core {
     pub(super) name: ComponentName,
     pub(super) counters: Arc<ChannelCounters>,
-    /// Up to which generation records are of no use any more.
-    forgotten: AtomicU64,
     /// A plain mutex suffices: it is held for a few pointer moves per batch, never over an await,
     /// a read or a write, and never while foreign code runs.
     state: Mutex<State>,
@@ -36,19 +33,9 @@ impl Core {
         Self {
             name,
             counters: Arc::default(),
-            forgotten: AtomicU64::new(0),
             state: Mutex::new(state),
             work: Condvar::new(),
         }
-    }
-
-    /// Up to which generation records are of no use; each frame says so.
-    pub(super) fn forgotten(&self) -> u64 {
-        self.forgotten.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn forget(&self, generation: u64) {
-        self.forgotten.fetch_max(generation, Ordering::Relaxed);
     }
 
     /// Acts on the state, then wakes whom the act served.

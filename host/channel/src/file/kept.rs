@@ -1,15 +1,16 @@
 //! What the channel has to know after a restart without reading the whole log: a fold over its
 //! frames, which the log writes into each segment and hands back.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flumen_core::state::{Recovered, RecoveredRecord};
 use flumen_wal::{LogState, Passing};
 
 use super::payload::{
-    Head, KeptRecord, MAGIC, PayloadError, decode_records, decode_snapshot, encode_snapshot,
+    Head, KeptRecord, MAGIC, PayloadError, Record, decode_record, decode_snapshot, encode_snapshot,
+    kept_bytes,
 };
 
 /// The fold. Clones are the same one.
@@ -23,20 +24,14 @@ pub(super) struct Kept {
 struct Inner {
     /// Bytes of the bodies of all events that are not acknowledged.
     size_bytes: u64,
-    /// Up to this generation no record is kept.
+    /// Records up to this generation are dropped.
     forgotten: u64,
-    /// Behind that, in the order of the log.
-    records: Vec<KeptRecord>,
+    /// By generation, and by frame: a put may have two parts in one channel.
+    records: BTreeMap<(u64, u64), KeptRecord>,
+    /// What they take in a snapshot.
     records_bytes: u64,
     /// Why a frame could not be taken in, the first time.
     problem: Option<PayloadError>,
-}
-
-/// A put that was found prepared, and of which it is open whether it counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Undecided {
-    pub(super) generation: u64,
-    pub(super) items: Range<u64>,
 }
 
 impl Kept {
@@ -46,41 +41,17 @@ impl Kept {
         self.lock().size_bytes
     }
 
-    /// Up to which generation the log knows that records are of no use.
+    /// Up to which generation records were forgotten.
     pub(super) fn forgotten(&self) -> u64 {
         self.lock().forgotten
     }
 
-    /// The records behind that, by generation.
-    pub(super) fn recovered(&self) -> Recovered {
-        let inner = self.lock();
-        let mut records: Vec<_> = inner
-            .records
-            .iter()
-            .map(|own| RecoveredRecord {
-                record: own.record.clone(),
-                decider: own.decider.clone(),
-            })
-            .collect();
-        records.sort_by_key(|own| own.record.generation);
-        Recovered {
-            forgotten: inner.forgotten,
-            records,
-        }
+    /// The records that were not forgotten, by generation.
+    pub(super) fn records(&self) -> Vec<KeptRecord> {
+        self.lock().records.values().cloned().collect()
     }
 
-    /// Prepared puts, in the order of the log.
-    pub(super) fn undecided(&self) -> Vec<Undecided> {
-        let inner = self.lock();
-        let prepared = inner.records.iter().filter(|own| own.decider.is_some());
-        let undecided = prepared.map(|own| Undecided {
-            generation: own.record.generation,
-            items: own.items.clone(),
-        });
-        undecided.filter(|own| !own.items.is_empty()).collect()
-    }
-
-    /// Bytes that the records take.
+    /// Bytes that the records take in a snapshot.
     pub(super) fn records_bytes(&self) -> u64 {
         self.lock().records_bytes
     }
@@ -96,49 +67,57 @@ impl Kept {
 }
 
 impl Inner {
-    fn take_in(&mut self, frame: &Passing<'_>) -> Result<(), PayloadError> {
+    fn take_in(&mut self, frame: Passing<'_>) -> Result<(), PayloadError> {
         let head = Head::decode(frame.payload, MAGIC)?;
-        let records = frame.payload.get(head.records());
-        for mut own in decode_records(records.ok_or(PayloadError::Length)?)? {
-            if own.items.is_empty() {
-                own.items = frame.first_item..frame.first_item + u64::from(frame.items);
-                self.records_bytes += own.encoded_bytes();
-                self.records.push(own);
-            } else {
-                self.keep(|kept| kept.items != own.items);
-            }
-        }
-        if head.forgotten > self.forgotten {
-            self.forgotten = head.forgotten;
-            self.keep(|kept| kept.record.generation > head.forgotten);
-        }
+        let record = decode_record(frame.payload, &head)?;
         let size = self.size_bytes.saturating_add(head.size_bytes);
-        self.size_bytes = size.saturating_sub(head.released_bytes);
+        self.size_bytes = size.saturating_sub(head.tail.released_bytes);
+        if let Some(record) = record {
+            self.keep(KeptRecord {
+                record,
+                sequence: frame.sequence,
+                first_item: frame.first_item,
+                items: frame.items,
+                size_bytes: head.size_bytes,
+            });
+        }
+        self.forget(head.tail.forgotten);
         Ok(())
     }
-}
 
-impl Inner {
-    fn keep(&mut self, is_kept: impl FnMut(&KeptRecord) -> bool) {
-        self.records.retain(is_kept);
-        self.records_bytes = self.records.iter().map(KeptRecord::encoded_bytes).sum();
+    fn keep(&mut self, kept: KeptRecord) {
+        self.records_bytes += kept_bytes(&kept.record);
+        let key = (kept.record.generation, kept.sequence);
+        self.records.insert(key, kept);
+    }
+
+    fn forget(&mut self, generation: u64) {
+        self.forgotten = self.forgotten.max(generation);
+        while let Some(first) = self.records.first_entry()
+            && first.key().0 <= self.forgotten
+        {
+            let bytes = kept_bytes(&first.remove().record);
+            self.records_bytes = self.records_bytes.saturating_sub(bytes);
+        }
     }
 }
 
 impl LogState for Kept {
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let (head, records) = decode_snapshot(snapshot)?;
+        let snapshot = decode_snapshot(snapshot)?;
         let mut inner = self.lock();
-        inner.size_bytes = head.size_bytes;
-        inner.forgotten = head.forgotten;
-        inner.records_bytes = records.iter().map(KeptRecord::encoded_bytes).sum();
-        inner.records = records;
+        *inner = Inner::default();
+        inner.size_bytes = snapshot.size_bytes;
+        for kept in snapshot.records {
+            inner.keep(kept);
+        }
+        inner.forget(snapshot.forgotten);
         Ok(())
     }
 
     fn apply(&mut self, frame: Passing<'_>) {
         let mut inner = self.lock();
-        if let Err(error) = inner.take_in(&frame) {
+        if let Err(error) = inner.take_in(frame) {
             inner.problem.get_or_insert(error);
         }
     }
@@ -152,8 +131,13 @@ impl LogState for Kept {
         encode_snapshot(
             inner.size_bytes,
             inner.forgotten,
-            inner.records.iter(),
+            inner.records.values(),
             bytes,
         );
     }
+}
+
+/// Bytes that a record takes in a snapshot.
+pub(super) fn bytes_of(record: &Record) -> u64 {
+    kept_bytes(record)
 }

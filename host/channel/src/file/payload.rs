@@ -1,16 +1,14 @@
-//! The bytes that the file channel puts into a frame of its log: a batch, a record of the states that
-//! changed with it, and what acknowledged events took. The specification, byte by byte, is `docs/spec/file-channel.md`;
+//! The bytes that the file channel puts into a frame of its log: a batch, a record of state, and what
+//! acknowledged events took. The specification, byte by byte, is `docs/spec/file-channel.md`;
 //! this file follows it.
 //!
 //! Reading trusts nothing: a frame that is whole may still have been written by a newer build.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use flumen_core::batch::DecodeError;
-use flumen_core::state::StateRecord;
 use flumen_core::{ComponentName, EventBatch};
 
 /// The first bytes of a payload.
@@ -28,61 +26,46 @@ const PLAIN: u8 = 0;
 /// Bytes before the batch.
 pub(crate) const HEAD_BYTES: usize = 40;
 
-/// Bytes of a record beside the name of its decider and its own bytes.
-pub(crate) const RECORD_OVERHEAD_BYTES: usize = 32;
+/// Bytes of a record in a frame beside its decider's name and its own bytes.
+const RECORD_OVERHEAD_BYTES: usize = 16;
 
-/// A record of state, and the put or acknowledgement that it belongs to.
+/// The same in a snapshot.
+const KEPT_OVERHEAD_BYTES: usize = 48;
+
+/// A record of state, of which the channel knows no more than its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptRecord {
-    /// The record.
-    pub record: StateRecord,
-    /// The channel that decides whether the put counts; `None` when it does.
+pub struct Record {
+    /// Its number among all records of the agent.
+    pub generation: u64,
+    /// The channel that decides whether the put counts; `None`: it counts.
     pub decider: Option<ComponentName>,
-    /// The events of its put, by sequence. In a frame it is none, because the frame has only these;
-    /// or else the record says that the prepared put of these events is withdrawn.
-    pub items: Range<u64>,
-}
-
-impl KeptRecord {
-    /// A record as it goes into the frame of its put or acknowledgement.
-    pub(crate) fn new(record: StateRecord, decider: Option<ComponentName>) -> Self {
-        Self {
-            record,
-            decider,
-            items: 0..0,
-        }
-    }
-
-    /// Says that the prepared put of these events does not count.
-    pub(crate) fn withdrawal(generation: u64, items: Range<u64>) -> Self {
-        Self {
-            record: StateRecord {
-                generation,
-                bytes: Arc::default(),
-            },
-            decider: None,
-            items,
-        }
-    }
-
-    /// Bytes that it takes in a frame and in a snapshot.
-    pub(crate) fn encoded_bytes(&self) -> u64 {
-        let name = self.decider.as_ref().map_or(0, |name| name.as_str().len());
-        (RECORD_OVERHEAD_BYTES + name + self.record.bytes.len()) as u64
-    }
+    /// The changes of state. May be empty.
+    pub bytes: Arc<[u8]>,
 }
 
 /// What stands in one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payload {
-    /// The events; none in a frame that only acknowledges or only carries states.
+    /// The events; none in a frame that only acknowledges or only carries a record.
     pub events: EventBatch,
-    /// The record of state that belongs to these events, or to the acknowledgements of the frame.
-    pub records: Vec<KeptRecord>,
+    /// The record that belongs to the events, or to what the frame acknowledges.
+    pub record: Option<Record>,
     /// What the events that the frame acknowledges took of the channel's bytes.
     pub released_bytes: u64,
     /// Records up to this generation are of no use any more.
     pub forgotten: u64,
+}
+
+/// A record that is kept until it is forgotten, with the frame that it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeptRecord {
+    pub(crate) record: Record,
+    /// The number of the frame.
+    pub(crate) sequence: u64,
+    pub(crate) first_item: u64,
+    pub(crate) items: u32,
+    /// Bytes of the bodies of the frame's events.
+    pub(crate) size_bytes: u64,
 }
 
 /// Why bytes are not a payload. Nothing was built from them.
@@ -136,15 +119,12 @@ impl std::error::Error for PayloadError {
 }
 
 /// Bytes that a payload takes at most.
-pub(crate) fn encoded_bytes_max(events: &EventBatch, records: &[KeptRecord]) -> u64 {
-    HEAD_BYTES as u64 + events.encoded_bytes_max() + records_bytes(records)
-}
-
-fn records_bytes(records: &[KeptRecord]) -> u64 {
-    match records {
-        [] => 0,
-        records => 4 + records.iter().map(KeptRecord::encoded_bytes).sum::<u64>(),
-    }
+pub(crate) fn encoded_bytes_max(events: &EventBatch, record: Option<&Record>) -> u64 {
+    let record = record.map_or(0, |record| {
+        let decider = record.decider.as_ref().map_or(0, |own| own.as_str().len());
+        (RECORD_OVERHEAD_BYTES + decider + record.bytes.len()) as u64
+    });
+    HEAD_BYTES as u64 + events.encoded_bytes_max() + record
 }
 
 impl Payload {
@@ -153,12 +133,11 @@ impl Payload {
     /// # Errors
     /// When lengths do not fit 32 bits, or the batch cannot be encoded.
     pub fn encode(&self) -> Result<Bytes, PayloadError> {
-        encode(
-            &self.events,
-            &self.records,
-            self.released_bytes,
-            self.forgotten,
-        )
+        let tail = Tail {
+            released_bytes: self.released_bytes,
+            forgotten: self.forgotten,
+        };
+        encode(&self.events, self.record.as_ref(), tail)
     }
 
     /// Reads a payload; `items` is what the frame says of the number of events. The bodies share
@@ -168,31 +147,34 @@ impl Payload {
     /// [`PayloadError`] for anything that is not a payload by the specification.
     pub fn decode(bytes: &Bytes, items: u32) -> Result<Payload, PayloadError> {
         let head = Head::decode(bytes, MAGIC)?;
-        let events = decode_events(bytes, &head, items)?;
-        let records = bytes.get(head.records()).ok_or(PayloadError::Length)?;
         Ok(Payload {
-            events,
-            records: decode_records(records)?,
-            released_bytes: head.released_bytes,
-            forgotten: head.forgotten,
+            events: decode_events(bytes, &head, items)?,
+            record: decode_record(bytes, &head)?,
+            released_bytes: head.tail.released_bytes,
+            forgotten: head.tail.forgotten,
         })
     }
+}
+
+/// What a frame says beside what is put with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) released_bytes: u64,
+    pub(crate) forgotten: u64,
 }
 
 /// See [`Payload::encode`].
 pub(crate) fn encode(
     events: &EventBatch,
-    records: &[KeptRecord],
-    released_bytes: u64,
-    forgotten: u64,
+    record: Option<&Record>,
+    tail: Tail,
 ) -> Result<Bytes, PayloadError> {
-    let most = encoded_bytes_max(events, records);
+    let most = encoded_bytes_max(events, record);
     let most = usize::try_from(most).map_err(|_| PayloadError::Length)?;
     let mut bytes = Vec::with_capacity(most);
     let mut head = Head {
         size_bytes: events.body_bytes(),
-        released_bytes,
-        forgotten,
+        tail,
         ..Head::default()
     };
     bytes.resize(HEAD_BYTES, 0);
@@ -201,9 +183,11 @@ pub(crate) fn encode(
         encoded.map_err(|error| PayloadError::Batch(error.into()))?;
     }
     head.batch_length = length(bytes.len() - HEAD_BYTES)?;
-    let before = bytes.len();
-    encode_records(records.iter(), &mut bytes)?;
-    head.records_length = length(bytes.len() - before)?;
+    if let Some(record) = record {
+        let before = bytes.len();
+        encode_record(record, &mut bytes)?;
+        head.records_length = length(bytes.len() - before)?;
+    }
     if let Some(place) = bytes.first_chunk_mut() {
         *place = head.encode(MAGIC);
     }
@@ -234,14 +218,24 @@ pub(crate) fn decode_events(
     Ok(events)
 }
 
+/// The record of a payload, if it has one.
+pub(crate) fn decode_record(bytes: &[u8], head: &Head) -> Result<Option<Record>, PayloadError> {
+    let mut reader = Reader {
+        rest: bytes.get(head.records()).ok_or(PayloadError::Length)?,
+    };
+    if reader.rest.is_empty() {
+        return Ok(None);
+    }
+    let record = reader.record()?;
+    reader.end(record).map(Some)
+}
+
 /// The fixed part of a payload, and of the channel's part of a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     /// Bytes of bodies in the batch; in a snapshot, of all events in the channel.
     pub(crate) size_bytes: u64,
-    pub(crate) released_bytes: u64,
-    /// Records up to this generation are of no use any more.
-    pub(crate) forgotten: u64,
+    pub(crate) tail: Tail,
     batch_length: u32,
     records_length: u32,
 }
@@ -250,15 +244,15 @@ impl Head {
     fn encode(&self, magic: [u8; 4]) -> [u8; HEAD_BYTES] {
         let mut bytes = [0; HEAD_BYTES];
         let [m0, m1, m2, m3] = magic;
-        let fixed = [m0, m1, m2, m3, VERSION, PLAIN, 0, 0];
+        let lengths = u64::from(self.records_length) << 32 | u64::from(self.batch_length);
         let fields = [
-            fixed,
+            [m0, m1, m2, m3, VERSION, PLAIN, 0, 0],
             self.size_bytes.to_le_bytes(),
-            self.released_bytes.to_le_bytes(),
-            self.forgotten.to_le_bytes(),
-            (u64::from(self.records_length) << 32 | u64::from(self.batch_length)).to_le_bytes(),
+            self.tail.released_bytes.to_le_bytes(),
+            self.tail.forgotten.to_le_bytes(),
+            lengths.to_le_bytes(),
         ];
-        for (place, field) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(fields) {
+        for (place, field) in bytes.as_chunks_mut().0.iter_mut().zip(fields) {
             *place = field;
         }
         bytes
@@ -284,8 +278,10 @@ impl Head {
         let lengths = u64::from_le_bytes(lengths);
         let head = Head {
             size_bytes: u64::from_le_bytes(size),
-            released_bytes: u64::from_le_bytes(released),
-            forgotten: u64::from_le_bytes(forgotten),
+            tail: Tail {
+                released_bytes: u64::from_le_bytes(released),
+                forgotten: u64::from_le_bytes(forgotten),
+            },
             batch_length: (lengths & u64::from(u32::MAX)) as u32,
             records_length: (lengths >> 32) as u32,
         };
@@ -295,35 +291,60 @@ impl Head {
         Ok(head)
     }
 
-    fn batch(&self) -> Range<usize> {
+    fn batch(&self) -> std::ops::Range<usize> {
         HEAD_BYTES..HEAD_BYTES + self.batch_length as usize
     }
 
     /// Where the records stand.
-    pub(crate) fn records(&self) -> Range<usize> {
+    fn records(&self) -> std::ops::Range<usize> {
         let start = self.batch().end;
         start..start + self.records_length as usize
     }
+}
+
+/// What a snapshot has of the channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// Bytes of the bodies of all events that are not acknowledged.
+    pub(crate) size_bytes: u64,
+    pub(crate) forgotten: u64,
+    pub(crate) records: Vec<KeptRecord>,
+}
+
+/// Bytes that a record takes in a snapshot.
+pub(crate) fn kept_bytes(record: &Record) -> u64 {
+    let decider = record.decider.as_ref().map_or(0, |own| own.as_str().len());
+    (KEPT_OVERHEAD_BYTES + decider + record.bytes.len()) as u64
 }
 
 /// The channel's part of a snapshot.
 pub(crate) fn encode_snapshot<'a>(
     size_bytes: u64,
     forgotten: u64,
-    records: impl ExactSizeIterator<Item = &'a KeptRecord>,
+    records: impl Iterator<Item = &'a KeptRecord>,
     out: &mut Vec<u8>,
 ) {
     let start = out.len();
     out.resize(start + HEAD_BYTES, 0);
-    // Their sum is bounded far below what 32 bits count.
-    let encoded = encode_records(records, out);
-    let records_length = length(out.len() - start - HEAD_BYTES).unwrap_or_default();
-    debug_assert!(encoded.is_ok());
+    for kept in records {
+        let before = out.len();
+        out.extend_from_slice(&kept.sequence.to_le_bytes());
+        out.extend_from_slice(&kept.first_item.to_le_bytes());
+        out.extend_from_slice(&kept.size_bytes.to_le_bytes());
+        out.extend_from_slice(&u64::from(kept.items).to_le_bytes());
+        if encode_record(&kept.record, out).is_err() {
+            // It stood in a frame, so its lengths fit.
+            out.truncate(before);
+        }
+    }
     let head = Head {
         size_bytes,
-        forgotten,
-        records_length,
-        ..Head::default()
+        tail: Tail {
+            released_bytes: 0,
+            forgotten,
+        },
+        batch_length: 0,
+        records_length: length(out.len() - start - HEAD_BYTES).unwrap_or_default(),
     };
     let place = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut);
     if let Some(place) = place {
@@ -331,79 +352,89 @@ pub(crate) fn encode_snapshot<'a>(
     }
 }
 
-/// The head of a snapshot, with the bytes of all events in the channel, and its records.
-pub(crate) fn decode_snapshot(bytes: &[u8]) -> Result<(Head, Vec<KeptRecord>), PayloadError> {
+/// Reads the channel's part of a snapshot.
+pub(crate) fn decode_snapshot(bytes: &[u8]) -> Result<Snapshot, PayloadError> {
     let head = Head::decode(bytes, SNAPSHOT_MAGIC)?;
-    if head.released_bytes != 0 || head.batch_length != 0 {
+    if head.tail.released_bytes != 0 || head.batch_length != 0 {
         return Err(PayloadError::Contradiction("events in a snapshot"));
     }
-    let records = bytes.get(head.records()).ok_or(PayloadError::Length)?;
-    Ok((head, decode_records(records)?))
+    let mut reader = Reader {
+        rest: bytes.get(head.records()).ok_or(PayloadError::Length)?,
+    };
+    let mut records = Vec::new();
+    while !reader.rest.is_empty() {
+        let sequence = reader.number()?;
+        let first_item = reader.number()?;
+        let size_bytes = reader.number()?;
+        let items = u32::try_from(reader.number()?)
+            .map_err(|_| PayloadError::Contradiction("a frame of too many events"))?;
+        records.push(KeptRecord {
+            record: reader.record()?,
+            sequence,
+            first_item,
+            items,
+            size_bytes,
+        });
+    }
+    Ok(Snapshot {
+        size_bytes: head.size_bytes,
+        forgotten: head.tail.forgotten,
+        records,
+    })
 }
 
-fn encode_records<'a>(
-    records: impl ExactSizeIterator<Item = &'a KeptRecord>,
-    out: &mut Vec<u8>,
-) -> Result<(), PayloadError> {
-    if records.len() == 0 {
-        return Ok(());
-    }
-    out.extend_from_slice(&length(records.len())?.to_le_bytes());
-    for own in records {
-        let decider = own.decider.as_ref().map_or("", ComponentName::as_str);
-        let bytes = &own.record.bytes;
-        out.extend_from_slice(&own.record.generation.to_le_bytes());
-        out.extend_from_slice(&own.items.start.to_le_bytes());
-        out.extend_from_slice(&own.items.end.to_le_bytes());
-        out.extend_from_slice(&length(decider.len())?.to_le_bytes());
-        out.extend_from_slice(&length(bytes.len())?.to_le_bytes());
-        out.extend_from_slice(decider.as_bytes());
-        out.extend_from_slice(bytes);
-    }
+fn encode_record(record: &Record, out: &mut Vec<u8>) -> Result<(), PayloadError> {
+    let decider = record.decider.as_ref().map_or("", ComponentName::as_str);
+    let (decider_length, bytes_length) = (length(decider.len())?, length(record.bytes.len())?);
+    out.extend_from_slice(&record.generation.to_le_bytes());
+    out.extend_from_slice(&decider_length.to_le_bytes());
+    out.extend_from_slice(&bytes_length.to_le_bytes());
+    out.extend_from_slice(decider.as_bytes());
+    out.extend_from_slice(&record.bytes);
     Ok(())
 }
 
-/// Reads records that fill the bytes exactly. Allocates no more than there are bytes for.
-pub(crate) fn decode_records(bytes: &[u8]) -> Result<Vec<KeptRecord>, PayloadError> {
-    if bytes.is_empty() {
-        return Ok(Vec::new());
+/// Reads records. Allocates no more than there are bytes for.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], PayloadError> {
+        let (chunk, rest) = self.rest.split_first_chunk().ok_or(PayloadError::Length)?;
+        self.rest = rest;
+        Ok(*chunk)
     }
-    let (count, mut rest) = bytes.split_first_chunk().ok_or(PayloadError::Length)?;
-    let count = u32::from_le_bytes(*count) as usize;
-    if count == 0 || count > rest.len() / RECORD_OVERHEAD_BYTES {
-        return Err(PayloadError::Length);
+
+    fn number(&mut self) -> Result<u64, PayloadError> {
+        Ok(u64::from_le_bytes(self.chunk()?))
     }
-    let mut records = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (fixed, after) = rest
-            .split_first_chunk::<RECORD_OVERHEAD_BYTES>()
-            .ok_or(PayloadError::Length)?;
-        let [generation, start, end, lengths] = *fixed.as_chunks::<8>().0 else {
-            return Err(PayloadError::Length);
-        };
-        let lengths = u64::from_le_bytes(lengths);
-        let decider_length = (lengths & u64::from(u32::MAX)) as usize;
-        let (decider, after) = after
-            .split_at_checked(decider_length)
-            .ok_or(PayloadError::Length)?;
-        let (own, after) = after
-            .split_at_checked((lengths >> 32) as usize)
-            .ok_or(PayloadError::Length)?;
-        let decider = std::str::from_utf8(decider)
+
+    fn take(&mut self, length: u32) -> Result<&'a [u8], PayloadError> {
+        let taken = self.rest.split_at_checked(length as usize);
+        let (taken, rest) = taken.ok_or(PayloadError::Length)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn record(&mut self) -> Result<Record, PayloadError> {
+        let generation = self.number()?;
+        let decider_length = u32::from_le_bytes(self.chunk()?);
+        let bytes_length = u32::from_le_bytes(self.chunk()?);
+        let decider = std::str::from_utf8(self.take(decider_length)?)
             .map_err(|_| PayloadError::Contradiction("a name of a channel that is no text"))?;
-        records.push(KeptRecord {
-            record: StateRecord {
-                generation: u64::from_le_bytes(generation),
-                bytes: Arc::from(own),
-            },
+        Ok(Record {
+            generation,
             decider: (!decider.is_empty()).then(|| ComponentName::new(decider)),
-            items: u64::from_le_bytes(start)..u64::from_le_bytes(end),
-        });
-        rest = after;
+            bytes: Arc::from(self.take(bytes_length)?),
+        })
     }
-    match rest {
-        [] => Ok(records),
-        _ => Err(PayloadError::Length),
+
+    fn end<T>(self, read: T) -> Result<T, PayloadError> {
+        match self.rest {
+            [] => Ok(read),
+            _ => Err(PayloadError::Length),
+        }
     }
 }
 

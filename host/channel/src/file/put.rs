@@ -1,21 +1,17 @@
-//! Putting: a permit, and the commit of its events.
+//! Putting: room that was granted, the commit of its events, and puts that another channel decides.
 
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flumen_core::channel::{Permit, PreparedPut};
 use flumen_core::future::ready;
-use flumen_core::state::StateRecord;
-use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, FaultKind, Side};
-use flumen_wal::{AppendError, Appended, Record};
+use flumen_core::{BoxFuture, EventBatch, Fault, FaultKind, Side};
+use flumen_wal::{AppendError, Appended};
 
 use super::acks::Acks;
 use super::core::Core;
-use super::owner::Owner;
-use super::payload::{self, Head, KeptRecord, MAGIC, PayloadError};
+use super::owner::{InFlight, Owner};
+use super::payload::{self, Head, MAGIC, PayloadError, Record, Tail};
 use super::sending::{Sending, Settle};
-use super::state::ACK_RANGES_MAX;
+use super::state::{ACK_RANGES_MAX, Stored};
 use crate::bounded::Room;
 
 /// Reserved room with the events that it is for. Dropping it releases the room.
@@ -35,78 +31,63 @@ impl Granted {
         }
     }
 
-    fn commit(mut self, record: Option<StateRecord>) -> BoxFuture<'static, Result<(), Fault>> {
-        let records: Vec<_> = record
-            .map(|own| KeptRecord::new(own, None))
-            .into_iter()
-            .collect();
-        if records.is_empty() && self.events.as_ref().is_some_and(EventBatch::is_empty) {
+    /// Puts the events, with the record that belongs to them.
+    pub(super) fn commit(self, record: Option<Record>) -> BoxFuture<'static, Result<(), Fault>> {
+        let is_empty = self.events.as_ref().is_none_or(EventBatch::is_empty);
+        if is_empty && record.is_none() {
             return ready(Ok(()));
         }
-        match self.frame(&records) {
-            Ok((put, record)) => Box::pin(Sending::new(Arc::clone(&self.owner), put, record)),
+        match self.send(record, false) {
+            Ok((sending, _)) => Box::pin(sending),
             Err(fault) => ready(Err(fault)),
         }
     }
 
-    fn prepare(
-        mut self,
-        record: StateRecord,
-        decider: ComponentName,
-    ) -> BoxFuture<'static, Result<Box<dyn PreparedPut>, Fault>> {
-        let generation = record.generation;
-        let frame = self.frame(&[KeptRecord::new(record, Some(decider))]);
-        let (mut put, record) = match frame {
-            Ok(frame) => frame,
-            Err(fault) => return ready(Err(fault)),
-        };
-        let place = Arc::new(Place::default());
-        put.prepared = Some(Arc::clone(&place));
+    /// Writes the events of a put that counts once the record's decider has it.
+    pub(super) fn prepare(self, record: Record) -> BoxFuture<'static, Result<Prepared, Fault>> {
         let owner = Arc::clone(&self.owner);
-        let items = put.room.events;
-        let sending = Sending::new(Arc::clone(&owner), put, record);
-        Box::pin(async move {
-            // From here on until it is settled: who drops this future withdraws the put.
-            let prepared = FilePrepared {
-                owner,
-                generation,
-                place,
-                items,
-                settled: false,
-            };
-            sending.await?;
-            Ok(Box::new(prepared) as Box<dyn PreparedPut>)
-        })
+        match self.send(Some(record), true) {
+            Ok((sending, put)) => {
+                // Made before the wait: whoever drops the wait withdraws the put.
+                let prepared = Prepared { owner, put };
+                Box::pin(async move { sending.await.map(|()| prepared) })
+            }
+            Err(fault) => ready(Err(fault)),
+        }
     }
 
-    /// The record of the events with these records, and what the log's answer settles. Without one
-    /// the room is released when this is dropped.
-    fn frame(&mut self, records: &[KeptRecord]) -> Result<(Put, Record), Fault> {
-        let core = self.owner.core();
-        self.owner.check_records(records)?;
-        let events = self
-            .events
-            .as_ref()
-            .map_or_else(EventBatch::empty, Clone::clone);
-        let most = payload::encoded_bytes_max(&events, records);
-        let ranges = self.owner.ranges_beside(most).min(ACK_RANGES_MAX);
-        let acks = core.with(|state, _| state.acks.take_for_put(ranges));
-        let frame = Frame::encode(&events, records, acks, self.owner.forgotten());
+    fn send(
+        mut self,
+        record: Option<Record>,
+        is_prepared: bool,
+    ) -> Result<(Sending<Arc<Put>>, Arc<Put>), Fault> {
+        let owner = Arc::clone(&self.owner);
+        let core = owner.core();
+        let in_flight = owner.admit(record.as_ref())?;
+        let events = self.events.as_ref().cloned().unwrap_or_default();
+        let most = payload::encoded_bytes_max(&events, record.as_ref());
+        let ranges = owner.ranges_beside(most).min(ACK_RANGES_MAX);
+        let (acks, forgotten) =
+            core.with(|state, _| (state.acks.take_for_put(ranges), state.forgotten()));
+        let frame = Frame::encode(&events, record.as_ref(), acks, forgotten);
         let frame = frame.map_err(|(acks, error)| {
             core.with(|state, _| state.acks.put_back(acks));
             let message = format!("channel {}: a batch cannot be written", core.name);
             Fault::new(FaultKind::Broken, Side::Component, message).with_cause(error)
         })?;
-        let put = Put {
+        // From here on the put owns the room.
+        self.events = None;
+        let put = Arc::new(Put {
             core: Arc::clone(core),
+            _in_flight: in_flight,
             room: self.room,
             released_bytes: frame.released_bytes,
             weight: frame.weight,
-            events: Mutex::new(frame.events),
-            prepared: None,
-        };
-        self.events = None;
-        Ok((put, frame.record))
+            is_prepared,
+            stage: Mutex::new(Stage::Writing(frame.events)),
+        });
+        let sending = Sending::new(owner, Arc::clone(&put), frame.record);
+        Ok((sending, put))
     }
 }
 
@@ -120,160 +101,28 @@ impl Drop for Granted {
     }
 }
 
-/// See [`flumen_core::channel::Permit`].
-pub(super) struct FilePermit(pub(super) Granted);
-
-impl Permit for FilePermit {
-    fn commit(
-        self: Box<Self>,
-        record: Option<StateRecord>,
-    ) -> BoxFuture<'static, Result<(), Fault>> {
-        self.0.commit(record)
-    }
-
-    fn prepare(
-        self: Box<Self>,
-        record: StateRecord,
-        decider: ComponentName,
-    ) -> BoxFuture<'static, Result<Box<dyn PreparedPut>, Fault>> {
-        self.0.prepare(record, decider)
-    }
-}
-
-/// Where a prepared put came to stand. Written and read under the lock of the state.
-#[derive(Default)]
-struct Place {
-    /// Its first sequence, once it is in the log.
-    first: OnceLock<u64>,
-    /// Nobody waits for it any more: what comes to be in the log counts, as with a commit that
-    /// nobody waits for.
-    abandoned: AtomicBool,
-}
-
-/// Events that are in the log and do not count yet. Dropping it withdraws them.
-struct FilePrepared {
-    owner: Arc<Owner>,
-    generation: u64,
-    place: Arc<Place>,
-    items: u64,
-    settled: bool,
-}
-
-impl FilePrepared {
-    /// Takes the events out of what is held, and writes that they do not count.
-    fn end(&mut self) -> Option<Sending<Withdrawn>> {
-        if std::mem::replace(&mut self.settled, true) {
-            return None;
-        }
-        let first = self.owner.core().with(|_, _| {
-            let first = self.place.first.get();
-            if first.is_none() {
-                self.place.abandoned.store(true, Ordering::Relaxed);
-            }
-            first.copied()
-        })?;
-        let items = first..first + self.items;
-        let withdrawn = [(self.generation, items)];
-        Some(withdraw(&self.owner, &withdrawn))
-    }
-}
-
-impl PreparedPut for FilePrepared {
-    fn publish(mut self: Box<Self>) {
-        self.settled = true;
-        if let Some(first) = self.place.first.get() {
-            let core = self.owner.core();
-            core.with(|state, outside| state.publish(*first, outside));
-        }
-    }
-
-    fn withdraw(mut self: Box<Self>) -> BoxFuture<'static, Result<(), Fault>> {
-        match self.end() {
-            Some(sending) => Box::pin(sending),
-            None => ready(Ok(())),
-        }
-    }
-}
-
-impl Drop for FilePrepared {
-    fn drop(&mut self) {
-        // Sent, and not waited for.
-        drop(self.end());
-    }
-}
-
-/// Withdraws prepared puts: each a generation and its events.
-pub(super) fn withdraw(owner: &Arc<Owner>, puts: &[(u64, Range<u64>)]) -> Sending<Withdrawn> {
-    let core = owner.core();
-    let mut acks = Acks::default();
-    core.with(|state, outside| {
-        for (_, items) in puts {
-            acks.size_bytes += state.withdraw(items.clone(), outside);
-            acks.ranges.push(items.clone());
-        }
-    });
-    acks.ranges.sort_unstable_by_key(|range| range.start);
-    let records: Vec<_> = puts
-        .iter()
-        .map(|(generation, items)| KeptRecord::withdrawal(*generation, items.clone()))
-        .collect();
-    let payload = payload::encode(
-        &EventBatch::empty(),
-        &records,
-        acks.size_bytes,
-        owner.forgotten(),
-    );
-    let record = Record {
-        items: 0,
-        acknowledged: acks.ranges,
-        // Only lengths could be wrong, and there are none beyond 32 bits.
-        payload: payload.unwrap_or_default(),
-    };
-    let withdrawn = Withdrawn {
-        core: Arc::clone(core),
-        size_bytes: acks.size_bytes,
-    };
-    Sending::new(Arc::clone(owner), withdrawn, record)
-}
-
-/// A withdrawal on its way into the log.
-pub(super) struct Withdrawn {
-    core: Arc<Core>,
-    size_bytes: u64,
-}
-
-impl Settle for Withdrawn {
-    fn settle(&self, outcome: Result<Appended, AppendError>) -> Result<(), Fault> {
-        let answer = match &outcome {
-            Ok(_) => Ok(()),
-            Err(refused) => Err(self.core.fault(&refused.refusal)),
-        };
-        // What the log did not take is an acknowledgement that waits: after a restart it is decided
-        // again.
-        self.core.acks_done(outcome, self.size_bytes);
-        answer
-    }
-}
-
 /// A frame that is ready to be written, and what of it stays in memory.
 struct Frame {
-    record: Record,
+    record: flumen_wal::Record,
     events: EventBatch,
     weight: u64,
     released_bytes: u64,
 }
 
 impl Frame {
-    /// Encodes events and records, and the acknowledgements that ride with them.
+    /// Encodes events and their record, and the acknowledgements that ride with them.
     fn encode(
         events: &EventBatch,
-        records: &[KeptRecord],
+        record: Option<&Record>,
         acks: Acks,
         forgotten: u64,
     ) -> Result<Frame, (Acks, PayloadError)> {
         let released_bytes = acks.size_bytes;
-        let encoded = payload::encode(events, records, released_bytes, forgotten);
-        let encoded = encoded.and_then(|bytes| {
+        let tail = Tail {
+            released_bytes,
+            forgotten,
+        };
+        let encoded = payload::encode(events, record, tail).and_then(|bytes| {
             // The events are kept as they were written: in one buffer of their own size, instead
             // of as slices that keep buffers of sources alive. What is acknowledged was read once.
             let head = Head::decode(&bytes, MAGIC)?;
@@ -286,7 +135,7 @@ impl Frame {
         };
         let weight = super::weight(payload.len(), &kept);
         Ok(Frame {
-            record: Record {
+            record: flumen_wal::Record {
                 items: kept.len() as u32,
                 acknowledged: acks.ranges,
                 payload,
@@ -298,41 +147,83 @@ impl Frame {
     }
 }
 
-/// Events on their way into the log.
+/// Events on their way into the log, or in it and not yet decided.
 struct Put {
     core: Arc<Core>,
+    _in_flight: InFlight,
     room: Room,
     weight: u64,
     released_bytes: u64,
-    /// Taken out when they are in the log.
-    events: Mutex<EventBatch>,
-    /// Of a put that does not count yet.
-    prepared: Option<Arc<Place>>,
+    is_prepared: bool,
+    stage: Mutex<Stage>,
 }
 
-impl Settle for Put {
-    fn settle(&self, outcome: Result<Appended, AppendError>) -> Result<(), Fault> {
-        match outcome {
-            Ok(appended) => {
-                let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-                let events = std::mem::take(&mut *events);
+/// Where a put stands.
+enum Stage {
+    /// To `Over`, or for a prepared one to `Written`; to `Abandoned` when nobody wants it.
+    Writing(EventBatch),
+    /// In the log and not decided. To `Over`.
+    Written(u64, EventBatch),
+    /// Withdrawn before the log has answered. To `Over`.
+    Abandoned,
+    /// It counts, or does not.
+    Over,
+}
+
+impl Put {
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn written(&self, first: u64) {
+        let mut stage = self.lock();
+        match std::mem::replace(&mut *stage, Stage::Over) {
+            Stage::Writing(events) if self.is_prepared => {
+                self.hide(first);
+                *stage = Stage::Written(first, events);
+            }
+            Stage::Writing(events) => {
                 self.core.with(|state, outside| {
-                    let first = appended.first_item;
-                    let waits = |place: &&Arc<Place>| !place.abandoned.load(Ordering::Relaxed);
-                    match self.prepared.as_ref().filter(waits) {
-                        None => state.commit(first, events, self.room, self.weight, outside),
-                        Some(place) => {
-                            state.hold(first, events, self.room, self.weight);
-                            // Told once, by the one answer of the log.
-                            let _ = place.first.set(first);
-                        }
-                    }
+                    state.commit(first, events, self.room, self.weight, outside);
                     state.log_moved(outside);
                 });
                 self.core.counters.event_put_success.add(self.room.events);
+            }
+            Stage::Abandoned => {
+                self.hide(first);
+                self.leave(first);
+            }
+            over => *stage = over,
+        }
+    }
+
+    fn hide(&self, first: u64) {
+        let frame = first..first + self.room.events;
+        self.core.with(|state, outside| {
+            state.hide(frame);
+            state.log_moved(outside);
+        });
+    }
+
+    /// The events leave the channel, as acknowledged ones do.
+    fn leave(&self, first: u64) {
+        let range = first..first + self.room.events;
+        self.core.with(|state, outside| {
+            state.acks.add(range, self.room.size);
+            state.accounts.release_reserved(self.room, outside);
+        });
+    }
+}
+
+impl Settle for Arc<Put> {
+    fn settle(&self, outcome: Result<Appended, AppendError>) -> Result<(), Fault> {
+        match outcome {
+            Ok(appended) => {
+                self.written(appended.first_item);
                 Ok(())
             }
             Err(refused) => {
+                *self.lock() = Stage::Over;
                 let acks = Acks {
                     ranges: refused.record.acknowledged,
                     size_bytes: self.released_bytes,
@@ -343,6 +234,49 @@ impl Settle for Put {
                     .with(|state, outside| state.accounts.release_reserved(room, outside));
                 Err(self.core.put_refused(&refused.refusal))
             }
+        }
+    }
+}
+
+/// A put that is written and does not count yet. Dropping it withdraws it without waiting.
+pub(super) struct Prepared {
+    owner: Arc<Owner>,
+    put: Arc<Put>,
+}
+
+impl Prepared {
+    /// It counts: the events can be taken.
+    pub(super) fn publish(self) {
+        let mut stage = self.put.lock();
+        match std::mem::replace(&mut *stage, Stage::Over) {
+            Stage::Written(first, events) => {
+                let (room, weight) = (self.put.room, self.put.weight);
+                let stored = Stored::new(first, room.size, events);
+                let core = &self.put.core;
+                core.with(|state, outside| state.publish(stored, room, weight, outside));
+                core.counters.event_put_success.add(room.events);
+            }
+            other => *stage = other,
+        }
+    }
+
+    /// It does not count: the events leave the channel for good.
+    pub(super) fn withdraw(self) -> BoxFuture<'static, Result<(), Fault>> {
+        let owner = Arc::clone(&self.owner);
+        drop(self);
+        // Waits for the disk, whatever is usual for acknowledgements: once the put is given again
+        // under another number nobody could tell any more that this one does not count.
+        super::lease::flush(&owner)
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        let mut stage = self.put.lock();
+        match std::mem::replace(&mut *stage, Stage::Over) {
+            Stage::Writing(_) => *stage = Stage::Abandoned,
+            Stage::Written(first, _) => self.put.leave(first),
+            other => *stage = other,
         }
     }
 }

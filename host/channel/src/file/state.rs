@@ -48,15 +48,6 @@ pub(super) struct Unreadable {
     pub(super) may_pass: bool,
 }
 
-/// A put that does not count yet.
-#[derive(Debug)]
-struct Held {
-    /// With what they weigh; `None` when they are in the log only.
-    events: Option<(EventBatch, u64)>,
-    room: Room,
-    end: u64,
-}
-
 /// Events that were read from the log, or what is there in their place.
 #[derive(Debug)]
 pub(super) enum Filled {
@@ -88,12 +79,17 @@ pub(super) struct State {
     /// Queued events of the tail.
     tail_events: u64,
     gap: Range<u64>,
-    /// Puts that are in the log and do not count yet, by first sequence.
-    held: BTreeMap<u64, Held>,
-    /// Puts that do not count: their events are not read. By first sequence, with the end.
-    withdrawn: BTreeMap<u64, u64>,
-    /// Nothing is read before it is known what counts.
-    pub(super) is_settled: bool,
+    /// Frames behind the start of the gap that are in the log and must not be shown: prepared, or
+    /// withdrawn. First sequence to the one behind the last.
+    hidden: BTreeMap<u64, u64>,
+    /// Whether it is known which of the puts in the log count.
+    is_settled: bool,
+    /// Behind the newest event that was ever taken. Older frames may have parts under lease.
+    taken_until: u64,
+    /// Records up to this generation are of no use any more.
+    forgotten: u64,
+    /// Somebody waits for the log to know that.
+    forget_due: bool,
     /// Those who wait for the log to take their record.
     busy: Vec<Waker>,
     keeper: Keeper,
@@ -133,9 +129,11 @@ impl State {
             head: Frames::default(),
             tail: Frames::default(),
             tail_events: 0,
-            held: BTreeMap::new(),
-            withdrawn: BTreeMap::new(),
-            is_settled: true,
+            hidden: BTreeMap::new(),
+            is_settled: false,
+            taken_until: 0,
+            forgotten: 0,
+            forget_due: false,
             busy: Vec::new(),
             keeper: Keeper::Awake,
             probe_at: None,
@@ -197,76 +195,6 @@ impl State {
         self.accounts.serve(outside);
     }
 
-    /// Events of a put that does not count yet stand in the log from this sequence on. Its room stays
-    /// reserved.
-    pub(super) fn hold(&mut self, first: u64, events: EventBatch, room: Room, weight: u64) {
-        let end = first + room.events;
-        let events = Some((events, weight));
-        self.held.insert(first, Held { events, room, end });
-    }
-
-    /// Such a put was found in the log: this much of it waits.
-    pub(super) fn hold_found(&mut self, items: Range<u64>, room: Room) {
-        self.is_settled = false;
-        self.accounts.unqueue(room);
-        self.accounts.reserve_more(room);
-        let held = Held {
-            events: None,
-            room,
-            end: items.end,
-        };
-        self.held.insert(items.start, held);
-    }
-
-    /// What is held from this sequence on counts.
-    pub(super) fn publish(&mut self, first: u64, outside: &mut Outside) {
-        let Some(held) = self.held.remove(&first) else {
-            return;
-        };
-        let (room, end) = (held.room, held.end);
-        let is_unread = self.gap.contains(&first);
-        match held.events.filter(|_| !is_unread && room.events > 0) {
-            Some((events, weight)) => {
-                self.queue
-                    .put_back(vec![Stored::new(first, room.size, events)]);
-                let frame = Frame { first, end, weight };
-                // Behind the gap it waits with the tail.
-                if self.gap.is_empty() || first < self.gap.start {
-                    self.accounts.queue_reserved(room, room.events);
-                    self.head.insert(frame);
-                } else {
-                    self.accounts.queue_reserved(room, 0);
-                    self.tail_events += room.events;
-                    self.tail.insert(frame);
-                }
-                self.evict();
-            }
-            // It is read when the gap is.
-            None => self.accounts.queue_reserved(room, 0),
-        }
-        self.accounts.serve(outside);
-    }
-
-    /// What is held at these sequences does not count. Gives its size.
-    pub(super) fn withdraw(&mut self, items: Range<u64>, outside: &mut Outside) -> u64 {
-        let Some(held) = self.held.remove(&items.start) else {
-            return 0;
-        };
-        self.withdrawn.insert(items.start, items.end);
-        self.accounts.release_reserved(held.room, outside);
-        held.room.size
-    }
-
-    /// The end of what is not to be read now at this sequence: it is held, or does not count.
-    pub(super) fn unread_until(&self, sequence: u64) -> Option<u64> {
-        let held = self.held.range(..=sequence).next_back();
-        let held = held.map(|(_, held)| held.end);
-        let withdrawn = self.withdrawn.range(..=sequence).next_back();
-        let withdrawn = withdrawn.map(|(_, end)| *end);
-        let mut ends = [held, withdrawn].into_iter().flatten();
-        ends.find(|end| *end > sequence)
-    }
-
     /// Makes the window fit: what is evicted can be read from the log again.
     fn evict(&mut self) {
         while self.head.weight() + self.tail.weight() > self.window.bytes_max {
@@ -278,8 +206,8 @@ impl State {
                 self.tail_events -= self.drop_frame(frame);
                 self.gap.end = frame.end;
             } else if !self.head.is_one() {
-                // The newest, which is needed last. It is whole: takes begin at the oldest.
-                let Some(frame) = self.head.pop_back() else {
+                // The newest, which is needed last, unless something of it was taken.
+                let Some(frame) = self.head.pop_back_from(self.taken_until) else {
                     return;
                 };
                 let dropped = self.drop_frame(frame);
@@ -310,10 +238,10 @@ impl State {
 
     /// What the keeper reads next: the first sequence of the gap, when there is room for it.
     pub(super) fn wanted(&self) -> Option<u64> {
-        let is_wanted = !self.gap.is_empty()
-            && self.is_settled
+        let is_wanted = self.is_settled
+            && !self.gap.is_empty()
             && self.unreadable.is_none()
-            && self.head.weight() < self.window.read_ahead_bytes;
+            && (self.head.weight() < self.window.read_ahead_bytes || self.accounts.ready() == 0);
         is_wanted.then_some(self.gap.start)
     }
 
@@ -378,13 +306,16 @@ impl State {
                 frame,
                 weight,
             } => {
+                // A frame weighs until its last event that waits is taken.
+                if let Some(last) = stored.last() {
+                    self.head.push(Frame {
+                        first: frame.start,
+                        end: last.end(),
+                        weight,
+                    });
+                }
                 let room = self.queue.put_back(stored);
                 self.accounts.now_ready(room.events);
-                self.head.push(Frame {
-                    first: frame.start,
-                    end: frame.end,
-                    weight,
-                });
                 frame.end
             }
             Filled::Lost { items, missing } => {
@@ -409,6 +340,91 @@ impl State {
             self.close_gap();
             self.accounts.serve(outside);
         }
+    }
+
+    /// A frame is in the log, and nobody is to see its events.
+    pub(super) fn hide(&mut self, frame: Range<u64>) {
+        self.hidden.insert(frame.start, frame.end);
+    }
+
+    /// How many hidden events stand in this part of the gap. Frames are in it as a whole.
+    pub(super) fn hidden_in(&self, part: &Range<u64>) -> u64 {
+        let frames = self.hidden.range(part.clone());
+        frames.map(|(first, end)| end - first).sum()
+    }
+
+    /// Whether the frame that begins here is hidden. The gap passes it.
+    pub(super) fn passes_hidden(&mut self, first: u64) -> bool {
+        self.hidden.remove(&first).is_some()
+    }
+
+    /// A hidden put counts from now on.
+    pub(super) fn publish(
+        &mut self,
+        stored: Stored,
+        room: Room,
+        weight: u64,
+        outside: &mut Outside,
+    ) {
+        self.hidden.remove(&stored.first_sequence);
+        if stored.events.is_empty() {
+            self.accounts.queue_reserved(room, 0);
+        } else if self.gap.contains(&stored.first_sequence) {
+            // The keeper reads it in its turn.
+            self.accounts.queue_reserved(room, 0);
+        } else {
+            let frame = Frame {
+                first: stored.first_sequence,
+                end: stored.end(),
+                weight,
+            };
+            if self.gap.is_empty() || frame.first < self.gap.start {
+                self.accounts.queue_reserved(room, room.events);
+                self.head.insert(frame);
+            } else {
+                self.accounts.queue_reserved(room, 0);
+                self.tail_events += room.events;
+                self.tail.insert(frame);
+            }
+            self.queue.put_back(vec![stored]);
+            self.evict();
+        }
+        self.accounts.serve(outside);
+    }
+
+    /// It is known which puts of the log count; these do not, and left the channel.
+    pub(super) fn settle(&mut self, withdrawn: &[(Range<u64>, u64)], outside: &mut Outside) {
+        for (frame, size) in withdrawn {
+            self.hide(frame.clone());
+            self.accounts.unqueue(Room {
+                events: frame.end - frame.start,
+                size: *size,
+            });
+        }
+        self.is_settled = true;
+        self.accounts.serve(outside);
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// Up to which generation records are of no use any more.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    pub(super) fn forget(&mut self, generation: u64) {
+        self.forgotten = self.forgotten.max(generation);
+    }
+
+    /// The log has to know soon what may be forgotten.
+    pub(super) fn set_forget_due(&mut self) {
+        self.forget_due = true;
+    }
+
+    pub(super) fn take_forget_due(&mut self) -> bool {
+        std::mem::take(&mut self.forget_due)
     }
 
     /// The tail is the head from now on.
@@ -485,6 +501,7 @@ impl State {
         self.accounts.lease(taken.room());
         // All below the last event that was taken are taken, so their frames leave the window.
         self.head.pass(taken.end());
+        self.taken_until = self.taken_until.max(taken.end());
         Ok(taken)
     }
 
@@ -501,8 +518,7 @@ impl State {
         self.accounts.end_lease(room, back);
         let queued = self.accounts.queued();
         let mut uncertain = 0;
-        if queued.events + self.accounts.leased().events == 0 && self.held.is_empty() {
-            self.withdrawn.clear();
+        if queued.events + self.accounts.leased().events == 0 {
             uncertain = queued.size;
             self.accounts.unqueue(queued);
         }

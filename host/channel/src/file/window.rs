@@ -60,7 +60,7 @@ impl Frames {
         self.frames.push_back(frame);
     }
 
-    /// Puts a frame to its place, which is near the end.
+    /// Adds a frame at its place.
     pub(super) fn insert(&mut self, frame: Frame) {
         self.weight += frame.weight;
         let place = self.frames.partition_point(|own| own.first < frame.first);
@@ -73,8 +73,9 @@ impl Frames {
         Some(frame)
     }
 
-    pub(super) fn pop_back(&mut self) -> Option<Frame> {
-        let frame = self.frames.pop_back()?;
+    /// Takes out the newest if nothing of it is before this sequence.
+    pub(super) fn pop_back_from(&mut self, sequence: u64) -> Option<Frame> {
+        let frame = self.frames.pop_back_if(|own| own.first >= sequence)?;
         self.weight = self.weight.saturating_sub(frame.weight);
         Some(frame)
     }

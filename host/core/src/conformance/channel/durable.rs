@@ -29,7 +29,7 @@ pub fn run_durable(maker: &dyn DurableChannelMaker) {
     a_prepared_put_is_settled_after_a_crash(maker);
     records_are_found_again_until_they_are_forgotten(maker);
     a_put_into_two_channels_is_in_both_or_in_none(maker);
-    a_flushed_channel_can_be_opened_again(maker);
+    a_released_channel_can_be_opened_again(maker);
 }
 
 fn record(generation: u64, bytes: &[u8]) -> StateRecord {
@@ -269,14 +269,14 @@ fn a_put_into_two_channels_is_in_both_or_in_none(maker: &dyn DurableChannelMaker
     assert_eq!(drain(&second), [2, 3]);
 }
 
-fn a_flushed_channel_can_be_opened_again(maker: &dyn DurableChannelMaker) {
+fn a_released_channel_can_be_opened_again(maker: &dyn DurableChannelMaker) {
     let channel = channel(maker, 10, 10);
     put(&channel, numbered(0..2));
     channel.close();
     promised(
-        drive::finish(channel.flush()),
+        drive::finish(channel.release()),
         "a closed channel writes what it owes",
     );
     let channel = reopened(maker, &channel);
-    assert_eq!(drain(&channel), [0, 1], "a flush keeps what is there");
+    assert_eq!(drain(&channel), [0, 1], "a release keeps what is there");
 }
