@@ -226,8 +226,7 @@ fn data_of_apache_flume_is_not_passed_over() {
     );
     assert!(!folder.path().join(super::super::LOG_FOLDER).exists());
     let name = ComponentName::new("c1");
-    let opened =
-        FileChannel::open(&name, &settings, super::clock(), super::Beside::FlumeFiles);
+    let opened = FileChannel::open(&name, &settings, super::clock(), super::Beside::FlumeFiles);
     drop(opened.unwrap());
     // From now on the log is what counts.
     drop(try_open(&settings).unwrap());
