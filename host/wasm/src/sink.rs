@@ -83,14 +83,13 @@ impl GuestSink {
     async fn deliver_all(&mut self, events: &[Segment]) -> Result<Outcome, Fault> {
         let mut instance = self.take_instance().await?;
         let result = delivery(&mut instance, events).await;
-        let result = result.and_then(|outcome| {
+        let result = result.inspect(|outcome| {
             match outcome {
                 Outcome::Buffered => self.buffered = true,
                 // What is written beside a full buffer counts together with it.
                 _ if self.buffered => {}
                 _ => self.keep(&mut instance),
             }
-            Ok(outcome)
         });
         self.put_back(instance, &result);
         result
