@@ -19,8 +19,10 @@ use crate::scan::{Bounds, Scan, Step, Window, durable_by_frames, frame_at};
 use crate::segment::{DATA_START, FileName, HeaderDamage, LogId, Sealed, SegmentHeader};
 use crate::snapshot::{self, Lost};
 pub use report::Recovery;
+use settle::settle;
 
 mod report;
+mod settle;
 
 /// Damaged stretches that are kept for the quarantine. One that is rotten through and through has
 /// more, and the first ones tell as much.
@@ -368,13 +370,15 @@ impl Replay {
             let (heads, heads_end) = scan.heads_behind();
             self.report.cut_frames += heads;
             self.report.cut_bytes += heads_end - u64::from(end);
-            // The system may hold what the disk does not, when only the process ended.
-            if !file_lacks(probe.file.as_ref(), Mutation::SyncAtOpening) {
-                probe
-                    .file
-                    .sync()
-                    .map_err(OpenError::disk("make the end of the log durable"))?;
-            }
+            // The system may hold what the disk does not: when only the process ended, and when a
+            // sync had failed before.
+            let durable = bounds.durable;
+            let in_doubt = match durable.segment() == probe.number {
+                true => u64::from(durable.offset()),
+                false => 0,
+            };
+            settle(probe.file.as_ref(), in_doubt, u64::from(end))
+                .map_err(OpenError::disk("make the end of the log durable"))?;
         }
         self.report.scanned_bytes += bounds.end.saturating_sub(u64::from(DATA_START));
         self.report.unreadable_blocks += scan.window().unreadable_blocks;
