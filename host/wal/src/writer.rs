@@ -137,8 +137,14 @@ impl Writer {
         // Before any segment is freed.
         found.damaged.iter().for_each(|d| quarantine.keep(d));
         let pool = Pool::open(Arc::clone(&io), &options, &found.spares, in_use, lock);
-        // Before a file is asked for: what is of no use may be all that there is.
-        let released = roll::take_released(io.as_ref(), &mut found.sealed, &found.acknowledged);
+        // Before a file is asked for: what is of no use may be all that there is. What this opening
+        // read stays until the log goes on elsewhere, because the next one may have to read it.
+        let released = roll::take_released(
+            io.as_ref(),
+            &mut found.sealed,
+            &found.acknowledged,
+            found.base,
+        );
         let released = released.into_iter().map(|s| FileName::Segment(s.number));
         for name in found.leftovers.into_iter().chain(released) {
             // When it fails it is tried again at the next opening.
@@ -186,6 +192,7 @@ impl Writer {
         writer.sync_up_to(writer.active.next).map_err(refused)?;
         writer.cut_off_short();
         writer.show();
+        writer.release();
         Ok(writer)
     }
 

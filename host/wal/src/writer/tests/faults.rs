@@ -241,18 +241,39 @@ pub(super) fn what_a_failed_log_left_and_an_opening_found_is_durable_then() {
     }
 }
 
-#[test]
-pub(super) fn an_opening_that_failed_is_nothing_to_rest_on() {
+/// Some segments, of which the last hold acknowledgements alone.
+fn acknowledged_at_the_end() -> (Disk, Model) {
     let disk = Disk::new(DISK_BYTES, 3);
     let mut model = Model::default();
-    let mut log = open(&disk, &options()).unwrap();
-    model.commit(&mut log.writer, &[put(2, 500)]);
-    drop(log);
-    // The sync of the end, and then that of the new segment.
-    disk.fail(Call::Sync, 1, EIO);
-    assert!(open(&disk, &options()).is_err());
-    drop(model.reopen(&disk, &options()));
-    drop(model.reopen(&disk, &options()));
-    disk.crash(Crash::PowerCutKeepsAll);
-    model.reopen(&disk, &options());
+    for _ in 0..2 {
+        let mut log = model.reopen(&disk, &options());
+        model.commit(&mut log.writer, &[put(1, 500), put(2, 15_000)]);
+        let items = model.items();
+        drop(log);
+        let mut log = model.reopen(&disk, &options());
+        model.commit(&mut log.writer, &[acknowledge(0..items - 1)]);
+    }
+    (disk, model)
+}
+
+#[test]
+pub(super) fn an_opening_that_failed_is_nothing_to_rest_on() {
+    let crashes = [
+        Crash::PowerCutDropsAll,
+        Crash::PowerCutKeepsAll,
+        Crash::PowerCut { seed: 1 },
+    ];
+    for call in [Call::Write, Call::Sync] {
+        for passing in 0..4 {
+            for (stop, crash) in (1..10).flat_map(|stop| crashes.map(|crash| (stop, crash))) {
+                let (disk, mut model) = acknowledged_at_the_end();
+                disk.fail(call, passing, EIO);
+                drop(open(&disk, &options()));
+                disk.stop_at(disk.calls() + stop);
+                drop(open(&disk, &options()));
+                disk.crash(crash);
+                model.reopen(&disk, &options());
+            }
+        }
+    }
 }
