@@ -52,6 +52,9 @@ pub enum Mutation {
     /// The end of the log is synced when it is opened, because the process before may have ended
     /// between writing and syncing. Without: what is read is believed to be durable.
     SyncAtOpening,
+    /// The end of the log is written again before that sync. Without: when the sync of a group
+    /// failed before the process ended, the next one is believed.
+    RewriteAtOpening,
     /// Some segments are kept back for acknowledgements and restarts. Without: items take them.
     Reserve,
 }
@@ -83,7 +86,7 @@ pub(crate) fn file_lacks(_: &dyn LogFile, _: Mutation) -> bool {
 #[cfg(any(test, feature = "simulation"))]
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 14] = [
+    pub const ALL: [Mutation; 15] = [
         Mutation::GroupSync,
         Mutation::FolderSync,
         Mutation::SecondSync,
@@ -97,6 +100,7 @@ impl Mutation {
         Mutation::ReleaseOrder,
         Mutation::FallBack,
         Mutation::SyncAtOpening,
+        Mutation::RewriteAtOpening,
         Mutation::Reserve,
     ];
 
@@ -116,6 +120,7 @@ impl Mutation {
             Mutation::ReleaseOrder => "release-order",
             Mutation::FallBack => "fall-back",
             Mutation::SyncAtOpening => "sync-at-opening",
+            Mutation::RewriteAtOpening => "rewrite-at-opening",
             Mutation::Reserve => "reserve",
         }
     }

@@ -3,24 +3,28 @@
 //! Reading changes nothing. What is read is one segment, and one more for each snapshot that is
 //! damaged; older segments are taken from the snapshot's table and looked at when they are read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::acknowledged::Acknowledged;
 use crate::error::OpenError;
 use crate::frame::{Frame, Kind};
-use crate::io::{LogFile, LogIo};
+use crate::io::LogIo;
 use crate::mutation::{Mutation, file_lacks};
 use crate::position::{Count, Position};
 use crate::quarantine::Damaged;
 use crate::record::{LogState, Passing};
-use crate::scan::{Bounds, Scan, Step, Window, durable_by_frames, frame_at};
-use crate::segment::{DATA_START, FileName, HeaderDamage, LogId, Sealed, SegmentHeader};
+use crate::scan::{Bounds, Scan, Step, durable_by_frames};
+use crate::segment::{DATA_START, FileName, LogId, Sealed};
 use crate::snapshot::{self, Lost};
 pub use report::Recovery;
+use search::{Probe, Search};
+use settle::settle;
 
 mod report;
+mod search;
+mod settle;
 
 /// Damaged stretches that are kept for the quarantine. One that is rotten through and through has
 /// more, and the first ones tell as much.
@@ -36,38 +40,14 @@ pub(crate) struct Found {
     pub(crate) acknowledged: Acknowledged,
     pub(crate) lost: Lost,
     pub(crate) sealed: Vec<Sealed>,
+    /// What stands before this segment is not looked at by the next opening either.
+    pub(crate) base: u64,
     /// Files of no further use, once the log has gone on in a new segment.
     pub(crate) leftovers: Vec<FileName>,
     pub(crate) spares: Vec<u64>,
     /// What is worth a look before its segment is freed.
     pub(crate) damaged: Vec<Damaged>,
     pub(crate) report: Recovery,
-}
-
-/// A segment file as its head shows it.
-struct Probe {
-    number: u64,
-    file: Arc<dyn LogFile>,
-    length: u64,
-    log: Option<LogId>,
-    salt: u64,
-    /// The count before its first frame.
-    count: Count,
-    /// Whether that is told by its head or snapshot, and not by the first frame that is whole.
-    /// Frames before that one may never have been durable.
-    counted: bool,
-    /// Nothing when neither head nor snapshot say.
-    previous_end: Option<Position>,
-}
-
-/// What a file with a segment's name turned out to be.
-enum Probed {
-    Segment(Probe),
-    /// Made and never used.
-    Unused,
-    /// Something else, which is left alone unless it is a file of this log whose new name did not
-    /// last.
-    Stray(Option<LogId>),
 }
 
 /// Looks at the folder and finds out what the log holds. The folder is locked.
@@ -87,178 +67,7 @@ pub(crate) fn recover(io: &dyn LogIo, state: &mut dyn LogState) -> Result<Found,
     }
 }
 
-/// The way back from the newest segment to the first whole snapshot.
-struct Search<'io> {
-    io: &'io dyn LogIo,
-    segments: BTreeSet<u64>,
-    others: Vec<FileName>,
-    log: Option<LogId>,
-    /// Newest first while searching, then oldest first.
-    chain: Vec<Probe>,
-    /// The frame of the snapshot of the oldest of the chain; empty when there is none.
-    snapshot: Vec<u8>,
-    strays: BTreeMap<u64, Option<LogId>>,
-    report: Recovery,
-}
-
-impl<'io> Search<'io> {
-    fn new(io: &'io dyn LogIo, names: &[FileName]) -> Search<'io> {
-        let mut segments = BTreeSet::new();
-        let mut others = Vec::new();
-        for name in names {
-            match name {
-                FileName::Segment(number) => {
-                    segments.insert(*number);
-                }
-                FileName::Spare(_) | FileName::Making(_) => others.push(*name),
-            }
-        }
-        Search {
-            io,
-            segments,
-            others,
-            log: None,
-            chain: Vec::new(),
-            snapshot: Vec::new(),
-            strays: BTreeMap::new(),
-            report: Recovery::default(),
-        }
-    }
-
-    fn walk_back(&mut self) -> Result<(), OpenError> {
-        let mut below = u64::MAX;
-        while let Some(number) = self.segments.range(..below).next_back().copied() {
-            below = number;
-            let probe = match self.probe(number)? {
-                Probed::Segment(probe) => probe,
-                Probed::Unused => continue,
-                Probed::Stray(log) => {
-                    self.strays.insert(number, log);
-                    continue;
-                }
-            };
-            self.belongs(&probe)?;
-            // The one before is named, so that one the disk refused in between is passed over.
-            let previous = probe.previous_end.map(Position::segment);
-            let whole = self.load_snapshot(&probe)?;
-            self.chain.push(probe);
-            if whole {
-                break;
-            }
-            self.report.damaged_snapshots += 1;
-            if let Some(previous) = previous {
-                below = previous.saturating_add(1).min(below);
-            }
-        }
-        self.chain.reverse();
-        Ok(())
-    }
-
-    fn belongs(&mut self, probe: &Probe) -> Result<(), OpenError> {
-        match (self.log, probe.log) {
-            (Some(own), Some(other)) if own != other => Err(OpenError::Foreign {
-                segment: FileName::Segment(probe.number).to_string(),
-            }),
-            (None, Some(log)) => {
-                self.log = Some(log);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn probe(&mut self, number: u64) -> Result<Probed, OpenError> {
-        let name = FileName::Segment(number).to_string();
-        let file = self
-            .io
-            .open(&name)
-            .map_err(OpenError::disk("open a segment of the log"))?;
-        let length = file
-            .length()
-            .map_err(OpenError::disk("ask for the length of a segment"))?;
-        let mut window = Window::new(Arc::clone(&file), length.min(u64::from(DATA_START)));
-        let header = SegmentHeader::decode(window.get(0, u64::from(DATA_START)));
-        self.report.unreadable_blocks += window.unreadable_blocks;
-        match header {
-            Ok(header) if header.number == number => Ok(Probed::Segment(Probe {
-                number,
-                file,
-                length,
-                log: Some(header.log),
-                salt: header.salt,
-                count: header.count,
-                counted: true,
-                previous_end: Some(header.previous_end),
-            })),
-            Ok(header) => Ok(Probed::Stray(Some(header.log))),
-            Err(HeaderDamage::Newer { version }) => Err(OpenError::Newer {
-                segment: name,
-                version,
-            }),
-            Err(HeaderDamage::Damaged) => Ok(self.salvage(number, file, length)),
-        }
-    }
-
-    /// A segment without a head: its frames say which life of which segment they are of.
-    fn salvage(&mut self, number: u64, file: Arc<dyn LogFile>, length: u64) -> Probed {
-        let bounds = Bounds {
-            number,
-            salt: None,
-            end: length,
-            // Whatever is found counts: nothing is decided here.
-            durable: Position::new(number, u32::MAX),
-        };
-        let mut scan = Scan::new(Arc::clone(&file), bounds, Count::default());
-        self.report.scanned_bytes += length;
-        let mut step = scan.next();
-        if let Step::Lost { .. } = step {
-            step = scan.next();
-        }
-        let found = match step {
-            Step::Frame(frame) => Some(frame.header.clone()),
-            _ => None,
-        };
-        let unreadable = scan.window().unreadable_blocks;
-        self.report.unreadable_blocks += unreadable;
-        match found {
-            Some(header) => {
-                let begins =
-                    header.kind == Kind::Snapshot && header.position.offset() == DATA_START;
-                Probed::Segment(Probe {
-                    number,
-                    file,
-                    length,
-                    log: None,
-                    salt: header.salt,
-                    count: header.count,
-                    counted: begins,
-                    // The snapshot at the start was written when all before it was durable.
-                    previous_end: begins.then_some(header.durable),
-                })
-            }
-            None if unreadable > 0 => Probed::Stray(None),
-            None => Probed::Unused,
-        }
-    }
-
-    /// Whether the segment begins with a whole snapshot; then it is kept.
-    fn load_snapshot(&mut self, probe: &Probe) -> Result<bool, OpenError> {
-        let at = u64::from(DATA_START);
-        // What cannot be read is no snapshot; the one before is as good.
-        let read = frame_at(&probe.file, at, probe.length, &mut self.snapshot);
-        let whole = read.is_ok()
-            && Frame::decode(&self.snapshot).is_ok_and(|frame| {
-                frame.header.kind == Kind::Snapshot
-                    && frame.header.salt == probe.salt
-                    && frame.header.position == Position::new(probe.number, DATA_START)
-                    && snapshot::decode(frame.payload).is_some()
-            });
-        if !whole {
-            self.snapshot.clear();
-        }
-        Ok(whole)
-    }
-
+impl Search<'_> {
     /// What was known at the start of the chain.
     fn base(&mut self, state: &mut dyn LogState) -> Result<Replay, OpenError> {
         let report = std::mem::take(&mut self.report);
@@ -325,7 +134,21 @@ impl Replay {
             let known = next.filter(is_told);
             self.segment(probe, known, state)?;
         }
+        self.drop_unfinished(chain);
         Ok(())
+    }
+
+    /// Drops segments at the end of the chain that were begun and hold nothing: their snapshots are
+    /// not whole, so that they are nothing to fall back on.
+    fn drop_unfinished(&mut self, chain: &[Probe]) {
+        for probe in chain.iter().skip(1).rev() {
+            let empty = |s: &mut Sealed| s.number == probe.number && s.first == s.last;
+            if self.sealed.pop_if(empty).is_none() {
+                break;
+            }
+            let before = self.sealed.last();
+            self.end = before.map_or(Position::START, |s| Position::new(s.number, s.end));
+        }
     }
 
     fn segment(
@@ -368,13 +191,15 @@ impl Replay {
             let (heads, heads_end) = scan.heads_behind();
             self.report.cut_frames += heads;
             self.report.cut_bytes += heads_end - u64::from(end);
-            // The system may hold what the disk does not, when only the process ended.
-            if !file_lacks(probe.file.as_ref(), Mutation::SyncAtOpening) {
-                probe
-                    .file
-                    .sync()
-                    .map_err(OpenError::disk("make the end of the log durable"))?;
-            }
+            // The system may hold what the disk does not: when only the process ended, and when a
+            // sync had failed before.
+            let durable = bounds.durable;
+            let in_doubt = match durable.segment() == probe.number {
+                true => u64::from(durable.offset()),
+                false => 0,
+            };
+            settle(probe.file.as_ref(), in_doubt, u64::from(end))
+                .map_err(OpenError::disk("make the end of the log durable"))?;
         }
         self.report.scanned_bytes += bounds.end.saturating_sub(u64::from(DATA_START));
         self.report.unreadable_blocks += scan.window().unreadable_blocks;
@@ -459,6 +284,7 @@ impl Replay {
             acknowledged: self.acknowledged,
             lost: self.lost,
             sealed: self.sealed,
+            base: search.chain.first().map_or(0, |probe| probe.number),
             leftovers,
             spares,
             damaged: self.damaged,

@@ -131,22 +131,11 @@ impl Writer {
             RollError::Disk(action, cause) => OpenError::Disk { action, cause },
             RollError::StateTooLarge { bytes, most } => OpenError::StateTooLarge { bytes, most },
         };
-        let in_use = bytes_of(&found.sealed, segment_bytes);
         let counters: Arc<Counters> = Arc::default();
         let quarantine = Quarantine::new(Arc::clone(&io), &options, Arc::clone(&counters));
         // Before any segment is freed.
         found.damaged.iter().for_each(|d| quarantine.keep(d));
-        let pool = Pool::open(Arc::clone(&io), &options, &found.spares, in_use, lock);
-        // Before a file is asked for: what is of no use may be all that there is.
-        let released = roll::take_released(io.as_ref(), &mut found.sealed, &found.acknowledged);
-        let released = released.into_iter().map(|s| FileName::Segment(s.number));
-        for name in found.leftovers.into_iter().chain(released) {
-            // When it fails it is tried again at the next opening.
-            let _ = match name {
-                FileName::Making(_) => io.remove(&name.to_string()),
-                name => pool.give_back(name),
-            };
-        }
+        let pool = open_pool(&io, &options, &mut found, lock);
         let next = NextSegment {
             log: found.log,
             number: found.next_number,
@@ -158,7 +147,6 @@ impl Writer {
             state: state.as_ref(),
             options: &options,
         };
-        pool.set_in_use(bytes_of(&found.sealed, segment_bytes));
         let active = next
             .start(io.as_ref(), &pool, Purpose::Reserve)
             .map_err(refused)?;
@@ -186,6 +174,7 @@ impl Writer {
         writer.sync_up_to(writer.active.next).map_err(refused)?;
         writer.cut_off_short();
         writer.show();
+        writer.release();
         Ok(writer)
     }
 
@@ -448,6 +437,34 @@ impl Writer {
         self.view.lock().failure = Some(Arc::clone(&failure));
         failure
     }
+}
+
+/// The spare files, and with them what is of no use any more: it may be all that there is. What this
+/// opening read stays until the log goes on elsewhere, because the next one may have to read it.
+fn open_pool(
+    io: &Arc<dyn LogIo>,
+    options: &Options,
+    found: &mut Found,
+    lock: Box<dyn Send + Sync>,
+) -> Pool {
+    let in_use = bytes_of(&found.sealed, options.segment_bytes);
+    let pool = Pool::open(Arc::clone(io), options, &found.spares, in_use, lock);
+    let released = roll::take_released(
+        io.as_ref(),
+        &mut found.sealed,
+        &found.acknowledged,
+        found.base,
+    );
+    let released = released.into_iter().map(|s| FileName::Segment(s.number));
+    for name in found.leftovers.drain(..).chain(released) {
+        // When it fails it is tried again at the next opening.
+        let _ = match name {
+            FileName::Making(_) => io.remove(&name.to_string()),
+            name => pool.give_back(name),
+        };
+    }
+    pool.set_in_use(bytes_of(&found.sealed, options.segment_bytes));
+    pool
 }
 
 /// What segments take of the log's bound. The newest is not cut off yet.

@@ -175,7 +175,12 @@ impl Writer {
             return;
         }
         self.release_due = false;
-        let released = take_released(self.io.as_ref(), &mut self.sealed, &self.acknowledged);
+        let released = take_released(
+            self.io.as_ref(),
+            &mut self.sealed,
+            &self.acknowledged,
+            u64::MAX,
+        );
         if released.is_empty() {
             return;
         }
@@ -191,16 +196,17 @@ impl Writer {
 
 /// Takes out the segments that are not needed: all acknowledgements are durable.
 ///
-/// The last one stays whatever it holds: its snapshot is the one to fall back on.
+/// Only those with a number below. The last one stays whatever it holds: its snapshot is the one to fall back on.
 pub(super) fn take_released(
     io: &dyn LogIo,
     sealed: &mut Vec<Sealed>,
     acknowledged: &Acknowledged,
+    below: u64,
 ) -> Vec<Sealed> {
     let Some(last) = sealed.pop() else {
         return Vec::new();
     };
-    let free = |s: &mut Sealed| acknowledged.covers(s.first.item..s.last.item);
+    let free = |s: &mut Sealed| s.number < below && acknowledged.covers(s.first.item..s.last.item);
     let mut released: Vec<Sealed> = sealed.extract_if(.., free).collect();
     sealed.push(last);
     if lacks(io, Mutation::FallBack) {

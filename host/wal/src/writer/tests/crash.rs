@@ -1,6 +1,7 @@
 //! The power goes or the process dies, at every call.
 
 use std::io::ErrorKind;
+use std::ops::Range;
 
 use super::model::{Action, DISK_BYTES, Model, acknowledge, open, options, put};
 use crate::frame::HEADER_BYTES;
@@ -115,7 +116,12 @@ fn drawn(chance: &mut Chance, actions: usize) -> Vec<Action> {
                     } else {
                         let count = chance.up_to(5) as u32;
                         items += u64::from(count);
-                        put(count, chance.up_to(6_000) as usize)
+                        let bytes = match chance.up_to(9) {
+                            // A frame that ends with its block.
+                            0 => 4096 - HEADER_BYTES,
+                            _ => chance.up_to(6_000) as usize,
+                        };
+                        put(count, bytes)
                     }
                 });
                 Action::Group(plans.collect())
@@ -125,15 +131,56 @@ fn drawn(chance: &mut Chance, actions: usize) -> Vec<Action> {
     drawn
 }
 
+/// How many workloads are drawn when nobody says. More, from another one on, with
+/// `FLUMEN_WAL_ROUNDS` and `FLUMEN_WAL_SEED`; see the specification of the log.
+const ROUNDS: u64 = 80;
+
+fn seeds() -> Range<u64> {
+    let given = |name| std::env::var(name).ok().map(|n| n.parse().unwrap());
+    let first = given("FLUMEN_WAL_SEED").unwrap_or(0);
+    first..first + given("FLUMEN_WAL_ROUNDS").unwrap_or(ROUNDS)
+}
+
+/// Tells the seed that a failure is repeated with.
+struct Told(u64);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("again with FLUMEN_WAL_SEED={} FLUMEN_WAL_ROUNDS=1", self.0);
+        }
+    }
+}
+
+/// Lets one call of some kind fail before long.
+fn refuse_something(disk: &Disk, chance: &mut Chance) {
+    let call = match chance.up_to(6) {
+        0 | 1 => Call::Write,
+        2 | 3 => Call::Sync,
+        4 => Call::SyncFolder,
+        5 => Call::Create,
+        _ => Call::Rename,
+    };
+    let error = match chance.up_to(1) {
+        0 => ErrorKind::InvalidData,
+        _ => ErrorKind::StorageFull,
+    };
+    disk.fail(call, chance.up_to(10), error);
+}
+
 #[test]
 pub(super) fn crashes_by_chance_of_workloads_by_chance_keep_what_was_confirmed() {
-    for seed in 0..80 {
+    for seed in seeds() {
+        let _told = Told(seed);
         let mut chance = Chance(seed);
         let disk = Disk::new(DISK_BYTES, seed);
         let mut model = Model::default();
         for _ in 0..6 {
             let actions = drawn(&mut chance, 30);
             disk.stop_at(disk.calls() + 1 + chance.up_to(120));
+            if chance.up_to(3) == 0 {
+                refuse_something(&disk, &mut chance);
+            }
             model.run(&disk, &options(), &actions);
             disk.crash(match chance.up_to(3) {
                 0 => Crash::Kill,

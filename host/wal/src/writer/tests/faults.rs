@@ -218,3 +218,62 @@ pub(super) fn a_sync_that_fails_behind_confirmed_records_is_told_and_the_log_goe
     assert_eq!(log.report.frames + log.report.quarantined_frames, 1);
     assert_eq!(read_all(&disk, &log, 0).len(), 2);
 }
+
+#[test]
+pub(super) fn what_a_failed_log_left_and_an_opening_found_is_durable_then() {
+    for failed in [Call::Write, Call::Sync] {
+        let disk = Disk::new(DISK_BYTES, 3);
+        let mut model = Model::default();
+        let mut log = open(&disk, &options()).unwrap();
+        model.commit(&mut log.writer, &[put(2, 500)]);
+        disk.fail(failed, 0, EIO);
+        disk.fail(Call::Sync, u64::from(failed == Call::Sync), EIO);
+        model.commit(&mut log.writer, &[put(1, 500), put(1, 5_000)]);
+        assert_eq!(model.unknown(), 2);
+        drop(log);
+        // Only the process ends: the system goes on to show what the disk refused.
+        disk.crash(Crash::Kill);
+        drop(model.reopen(&disk, &options()));
+        let found = model.records();
+        disk.crash(Crash::PowerCutDropsAll);
+        model.reopen(&disk, &options());
+        assert_eq!(model.records(), found);
+    }
+}
+
+/// Some segments, of which the last hold acknowledgements alone.
+fn acknowledged_at_the_end() -> (Disk, Model) {
+    let disk = Disk::new(DISK_BYTES, 3);
+    let mut model = Model::default();
+    for _ in 0..2 {
+        let mut log = model.reopen(&disk, &options());
+        model.commit(&mut log.writer, &[put(1, 500), put(2, 15_000)]);
+        let items = model.items();
+        drop(log);
+        let mut log = model.reopen(&disk, &options());
+        model.commit(&mut log.writer, &[acknowledge(0..items - 1)]);
+    }
+    (disk, model)
+}
+
+#[test]
+pub(super) fn an_opening_that_failed_is_nothing_to_rest_on() {
+    let crashes = [
+        Crash::PowerCutDropsAll,
+        Crash::PowerCutKeepsAll,
+        Crash::PowerCut { seed: 1 },
+    ];
+    for call in [Call::Write, Call::Sync] {
+        for passing in 0..4 {
+            for (stop, crash) in (1..10).flat_map(|stop| crashes.map(|crash| (stop, crash))) {
+                let (disk, mut model) = acknowledged_at_the_end();
+                disk.fail(call, passing, EIO);
+                drop(open(&disk, &options()));
+                disk.stop_at(disk.calls() + stop);
+                drop(open(&disk, &options()));
+                disk.crash(crash);
+                model.reopen(&disk, &options());
+            }
+        }
+    }
+}

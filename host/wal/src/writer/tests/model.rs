@@ -174,7 +174,8 @@ pub(super) fn open(disk: &Disk, options: &Options) -> Result<Opened, OpenError> 
 impl Model {
     /// Runs actions until the disk stops.
     pub(super) fn run(&mut self, disk: &Disk, options: &Options, actions: &[Action]) {
-        match open(disk, options) {
+        // The disk may refuse one call, and so one opening.
+        match open(disk, options).or_else(|_| open(disk, options)) {
             Ok(log) => self.run_in(log, disk, options, actions),
             Err(error) => assert!(disk.is_stopped(), "does not open: {error:?}"),
         }
@@ -196,10 +197,12 @@ impl Model {
                     // One that failed is opened again like one that was killed.
                     let _ = log.writer.close();
                     drop(log);
-                    match open(disk, options) {
+                    match open(disk, options).or_else(|_| open(disk, options)) {
                         Ok(opened) => log = opened,
-                        Err(OpenError::Disk { .. }) => return,
-                        Err(error) => panic!("does not open: {error}"),
+                        Err(error) => {
+                            assert!(disk.is_stopped(), "does not open: {error:?}");
+                            return;
+                        }
                     }
                 }
             }

@@ -8,7 +8,7 @@ use super::{crash, damage, faults, space};
 use crate::simulation::Mutation;
 
 /// The suites, those that find most for their time first.
-const SUITES: [(&str, fn()); 19] = [
+const SUITES: [(&str, fn()); 20] = [
     (
         "failed sync",
         faults::what_is_confirmed_after_a_failed_sync_survives_a_power_cut_at_once,
@@ -16,6 +16,10 @@ const SUITES: [(&str, fn()); 19] = [
     (
         "failed write",
         faults::what_is_confirmed_after_a_failed_write_survives_a_power_cut_at_once,
+    ),
+    (
+        "failed log",
+        faults::what_a_failed_log_left_and_an_opening_found_is_durable_then,
     ),
     ("in use", damage::a_log_in_use_is_not_opened),
     (
