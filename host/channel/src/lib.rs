@@ -7,6 +7,8 @@
 //! its own tests. A channel of such a build works inside a model only.
 
 mod bounded;
+#[cfg(feature = "sql")]
+pub mod jdbc;
 pub mod memory;
 
 use std::sync::Arc;
@@ -20,7 +22,11 @@ use flumen_core::{ComponentName, Fault};
 type Constructor = fn(&ComponentName, &Settings, Arc<dyn Clock>) -> Result<Arc<dyn Channel>, Fault>;
 
 /// Each type with what makes one.
-static TYPES: &[(&ComponentRow, Constructor)] = &[(&memory::ROW, memory::build)];
+static TYPES: &[(&ComponentRow, Constructor)] = &[
+    (&memory::ROW, memory::build),
+    #[cfg(feature = "sql")]
+    (&jdbc::ROW, jdbc::build),
+];
 
 /// The rows of all channels.
 pub fn rows() -> impl Iterator<Item = &'static ComponentRow> {

@@ -32,4 +32,4 @@ mod worker;
 pub use database::{Database, Row, Statements, Value};
 pub use error::{Failure, SqliteError};
 pub use file::{DatabaseFile, Schema};
-pub use worker::Worker;
+pub use worker::{JobQueue, Worker};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{Database, DatabaseFile, Failure, Schema, SqliteError, Value, Worker};
+use super::{Database, DatabaseFile, Failure, JobQueue, Schema, SqliteError, Value, Worker};
 
 const SCHEMA: Schema = Schema {
     application_id: 0x464c_7465,
@@ -225,19 +225,20 @@ fn a_value_of_the_wrong_type_is_told_and_not_shown() {
 fn a_worker_does_what_it_was_given_in_order_and_in_groups() {
     let (done, seen) = sync_channel(16);
     let (go, gate) = sync_channel::<()>(16);
-    let worker = Worker::start("test", 2, move |group: Vec<u32>| {
+    let queue = JobQueue::new();
+    let worker = Worker::start("test", queue.clone(), 2, move |group: Vec<u32>| {
         gate.recv().unwrap();
         done.send(group).unwrap();
     })
     .unwrap();
     for number in 0..2 {
-        worker.submit(number);
+        queue.submit(number);
     }
     for _ in 0..8 {
         go.send(()).unwrap();
     }
     for number in 2..5 {
-        worker.submit(number);
+        queue.submit(number);
     }
     drop(worker);
     let groups: Vec<Vec<u32>> = seen.iter().collect();

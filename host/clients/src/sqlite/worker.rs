@@ -5,14 +5,50 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// A thread with a queue of jobs. While it is busy with a group, the next one gathers.
+/// Jobs in the order in which they were submitted. A clone is the same queue.
 ///
-/// The queue has no bound of its own: who submits waits for the answer, so it is as long as there
-/// are callers, and never makes one wait here. Dropping the worker ends the thread after the jobs
-/// that were submitted, and waits for that.
+/// It has no bound of its own: who submits waits for the answer, so it is as long as there are
+/// callers, and never makes one wait here.
+#[derive(Debug)]
+pub struct JobQueue<J>(Arc<Queue<J>>);
+
+impl<J> Clone for JobQueue<J> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<J> JobQueue<J> {
+    /// An empty queue, which a worker will serve.
+    pub fn new() -> Self {
+        Self(Arc::new(Queue {
+            jobs: Mutex::new(Jobs {
+                waiting: VecDeque::new(),
+                is_over: false,
+            }),
+            changed: Condvar::new(),
+        }))
+    }
+
+    /// Hands over a job, without waiting. After the end of the worker nobody does it.
+    pub fn submit(&self, job: J) {
+        self.0.lock().waiting.push_back(job);
+        self.0.changed.notify_one();
+    }
+}
+
+impl<J> Default for JobQueue<J> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A thread that serves a queue. While it is busy with a group, the next one gathers.
+///
+/// Dropping the worker ends the thread after the jobs that were submitted, and waits for that.
 #[derive(Debug)]
 pub struct Worker<J> {
-    queue: Arc<Queue<J>>,
+    queue: JobQueue<J>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -37,19 +73,13 @@ impl<J: Send + 'static> Worker<J> {
     /// The system has no thread left.
     pub fn start(
         name: &str,
+        queue: JobQueue<J>,
         group_max: usize,
         mut work: impl FnMut(Vec<J>) + Send + 'static,
     ) -> io::Result<Self> {
-        let queue = Arc::new(Queue {
-            jobs: Mutex::new(Jobs {
-                waiting: VecDeque::new(),
-                is_over: false,
-            }),
-            changed: Condvar::new(),
-        });
-        let own = Arc::clone(&queue);
+        let own = queue.clone();
         let run = move || {
-            while let Some(group) = own.next_group(group_max.max(1)) {
+            while let Some(group) = own.0.next_group(group_max.max(1)) {
                 work(group);
             }
         };
@@ -58,12 +88,6 @@ impl<J: Send + 'static> Worker<J> {
             queue,
             thread: Some(thread),
         })
-    }
-
-    /// Hands over a job, without waiting.
-    pub fn submit(&self, job: J) {
-        self.queue.lock().waiting.push_back(job);
-        self.queue.changed.notify_one();
     }
 }
 
@@ -92,8 +116,8 @@ impl<J> Queue<J> {
 
 impl<J> Drop for Worker<J> {
     fn drop(&mut self) {
-        self.queue.lock().is_over = true;
-        self.queue.changed.notify_one();
+        self.queue.0.lock().is_over = true;
+        self.queue.0.changed.notify_one();
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so itself.
             drop(thread.join());
