@@ -98,25 +98,44 @@ pub fn build(
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn Channel>, Fault> {
     let options = Options::read(name, settings)?;
-    let opened = open(name, options, clock, MEMORY_BYTES_MAX)?;
+    let opened = open(name, options, clock, Scale::default())?;
     Ok(Arc::new(opened))
+}
+
+/// Bounds that tests make small.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    memory_bytes_max: u64,
+    busy_wait: Duration,
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: MEMORY_BYTES_MAX,
+            busy_wait: BUSY_WAIT,
+        }
+    }
 }
 
 fn open(
     name: &ComponentName,
     options: Options,
     clock: Arc<dyn Clock>,
-    memory_bytes_max: u64,
+    scale: Scale,
 ) -> Result<SqlChannel, Fault> {
     options.refuse_to_pass_over_derby(name)?;
     let path = options.path.clone();
-    let file = DatabaseFile::take(&path, schema::SCHEMA, options.create, BUSY_WAIT)
+    let file = DatabaseFile::take(&path, schema::SCHEMA, options.create, scale.busy_wait)
         .map_err(|error| opening_fault(name, error))?;
     let open = || -> Result<_, SqliteError> {
         let (store, first) = Store::open(file.connect()?)?;
-        Ok((store, first, file.connect()?))
+        let database = file.connect()?;
+        let acknowledged = store::acknowledged(&database)?;
+        Ok((store, first, database, acknowledged))
     };
-    let (store, first, database) = open().map_err(|error| opening_fault(name, error))?;
+    let (store, first, database, acknowledged) =
+        open().map_err(|error| opening_fault(name, error))?;
     let counts = store.counts();
     let backlog = first.map(|from| Backlog {
         from,
@@ -129,12 +148,22 @@ fn open(
         .map_or_else(PathBuf::new, PathBuf::from);
     let inner = Arc::new(Inner::new(
         name.clone(),
-        State::new(options.bounds, backlog, memory_bytes_max),
+        State::new(options.bounds, backlog, scale.memory_bytes_max),
         clock,
         Space::new(folder, options.free_bytes_min),
     ));
     inner.counters.start_time.set(now_ms(&*inner.clock));
-    let shared = start(inner, store, database).map_err(|error| {
+    let writer = Writer {
+        inner: Arc::clone(&inner),
+        store,
+    };
+    let reader = Reader {
+        inner,
+        database,
+        acknowledged,
+        unreadable: 0,
+    };
+    let shared = start(writer, reader).map_err(|error| {
         let message = format!("channel {name}: no thread could be started");
         Fault::transient(Side::Machine, message).with_cause(error)
     })?;
@@ -144,20 +173,8 @@ fn open(
     })
 }
 
-fn start(
-    inner: Arc<Inner>,
-    store: Store,
-    database: flumen_clients::sqlite::Database,
-) -> io::Result<Shared> {
-    let mut writer = Writer {
-        inner: Arc::clone(&inner),
-        store,
-    };
-    let mut reader = Reader {
-        inner: Arc::clone(&inner),
-        database,
-        unreadable: 0,
-    };
+fn start(mut writer: Writer, mut reader: Reader) -> io::Result<Shared> {
+    let inner = Arc::clone(&writer.inner);
     // The kernel keeps 15 bytes of a thread's name.
     let name = |what: &str| format!("{what}-{}", inner.name);
     Ok(Shared {

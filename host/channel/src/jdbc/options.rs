@@ -363,7 +363,7 @@ fn without_secrets(url: &str) -> String {
         (Some(slashes), Some(at)) if slashes < at => {
             let (before, _) = shown.split_at(slashes + 2);
             let (_, behind) = shown.split_at(at);
-            format!("{before}…{behind}")
+            format!("{before}...{behind}")
         }
         _ => shown.to_owned(),
     }

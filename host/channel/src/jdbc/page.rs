@@ -51,12 +51,18 @@ impl Page {
     }
 }
 
-/// Reads events from `from` on and before `to`: those that are there, until the page is full.
+/// Reads events from `from` on and before `to`: those that are there and not in the ranges of
+/// `acknowledged`, until the page is full.
 ///
 /// # Errors
 /// The database cannot be read at all for now.
-pub(super) fn read(database: &Database, from: u64, to: u64) -> Result<Page, SqliteError> {
-    let mut reading = Reading::new(from);
+pub(super) fn read(
+    database: &Database,
+    acknowledged: &[(u64, u64)],
+    from: u64,
+    to: u64,
+) -> Result<Page, SqliteError> {
+    let mut reading = Reading::new(acknowledged, from);
     match reading.rows(database, from, to, PAGE_EVENTS_MAX) {
         Ok(()) => return Ok(reading.finish()),
         Err(error) if error.failure() != Some(Failure::Corrupt) => return Err(error),
@@ -76,7 +82,8 @@ pub(super) fn read(database: &Database, from: u64, to: u64) -> Result<Page, Sqli
     Ok(reading.finish())
 }
 
-struct Reading {
+struct Reading<'a> {
+    acknowledged: &'a [(u64, u64)],
     page: Page,
     builder: BatchBuilder,
     sequences: Vec<u64>,
@@ -86,9 +93,10 @@ struct Reading {
     last_headers: Vec<(HeaderName, String)>,
 }
 
-impl Reading {
-    fn new(from: u64) -> Self {
+impl<'a> Reading<'a> {
+    fn new(acknowledged: &'a [(u64, u64)], from: u64) -> Self {
         Self {
+            acknowledged,
             page: Page {
                 next: from,
                 ..Page::default()
@@ -130,6 +138,11 @@ impl Reading {
 
     fn row(&mut self, row: &Row<'_>) -> Result<ControlFlow<()>, SqliteError> {
         let sequence = unsigned(row.integer(0)?);
+        let is_over = |(first, last): &(u64, u64)| (*first..=*last).contains(&sequence);
+        if self.acknowledged.iter().any(is_over) {
+            self.page.next = sequence + 1;
+            return Ok(ControlFlow::Continue(()));
+        }
         let (Ok(text), Ok(body)) = (row.text(1), row.bytes(2)) else {
             return Ok(self.unreadable(sequence));
         };

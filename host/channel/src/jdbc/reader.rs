@@ -16,6 +16,8 @@ use crate::bounded::Room;
 pub(super) struct Reader {
     pub(super) inner: Arc<Inner>,
     pub(super) database: Database,
+    /// Rows that are no events any more, as they were found at the start; later ones are behind.
+    pub(super) acknowledged: Vec<(u64, u64)>,
     /// Rows that could not be read since the start. They still count as events in the database.
     pub(super) unreadable: u64,
 }
@@ -24,7 +26,7 @@ impl Reader {
     /// Reads a page for each request; the state asks for one at a time.
     pub(super) fn read(&mut self, requests: Vec<ReadRequest>) {
         for ReadRequest { from, to } in requests {
-            let read = page::read(&self.database, from, to);
+            let read = page::read(&self.database, &self.acknowledged, from, to);
             let page = match read {
                 Ok(page) => page,
                 Err(error) => {

@@ -30,6 +30,10 @@ CREATE TABLE component_states (
     generation INTEGER NOT NULL,
     state BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE acknowledged (
+    first_sequence INTEGER PRIMARY KEY,
+    last_sequence INTEGER NOT NULL
+) STRICT;
 CREATE VIEW readable AS
     SELECT sequence,
            datetime(put_time_ms / 1000, 'unixepoch') AS put_time,
@@ -43,6 +47,14 @@ pub(super) const INSERT_EVENT: &str =
     "INSERT INTO events (sequence, put_time_ms, headers, body) VALUES (?1, ?2, ?3, ?4)";
 
 pub(super) const DELETE_EVENTS: &str = "DELETE FROM events WHERE sequence BETWEEN ?1 AND ?2";
+
+/// Where the file is damaged, rows may be there that cannot be deleted.
+pub(super) const NOTE_ACKNOWLEDGED: &str = "INSERT INTO acknowledged (first_sequence, last_sequence) \
+     VALUES (?1, ?2) ON CONFLICT (first_sequence) DO UPDATE \
+     SET last_sequence = max(last_sequence, excluded.last_sequence)";
+
+pub(super) const ACKNOWLEDGED: &str =
+    "SELECT first_sequence, last_sequence FROM acknowledged ORDER BY first_sequence";
 
 pub(super) const EVENTS_FROM: &str = "SELECT sequence, headers, body FROM events \
      WHERE sequence >= ?1 AND sequence < ?2 ORDER BY sequence LIMIT ?3";

@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use flumen_clients::sqlite::{Database, Row, SqliteError, Statements, Value};
+use flumen_clients::sqlite::{Database, Failure, Row, SqliteError, Statements, Value};
 use flumen_core::EventBatch;
 
 use super::headers::HeaderWriter;
 use super::schema;
+use super::state::BodyBytes;
 use crate::bounded::Room;
 
 /// A state of a component, as it is kept.
@@ -45,6 +46,19 @@ pub(super) struct Counts {
     /// The sequence of the event that will be put next. No sequence is used twice.
     pub(super) next_sequence: u64,
     pub(super) room: Room,
+}
+
+/// Ranges of sequences, first and last, of rows that were acknowledged and could not be deleted.
+/// As many as there are acknowledgements beside damaged pages.
+pub(super) fn acknowledged(database: &Database) -> Result<Vec<(u64, u64)>, SqliteError> {
+    let mut ranges = Vec::new();
+    database
+        .statements()
+        .query(schema::ACKNOWLEDGED, &[], |row| {
+            ranges.push((unsigned(row.integer(0)?), unsigned(row.integer(1)?)));
+            Ok(ControlFlow::Continue(()))
+        })?;
+    Ok(ranges)
 }
 
 /// The one that writes.
@@ -94,12 +108,42 @@ impl Store {
         changes: &[Change<'_>],
         now_ms: i64,
     ) -> Result<Vec<Written>, SqliteError> {
+        let result = self.commit_as(changes, now_ms, Leaving::Deleted);
+        let leave = changes.iter().any(|change| !change.gone.is_empty());
+        match result {
+            // A damaged page beside the rows must not bring acknowledged events back for ever.
+            // What the failed statement has changed is undone, so the damage does not grow.
+            Err(error) if leave && error.failure() == Some(Failure::Corrupt) => {
+                self.commit_as(changes, now_ms, Leaving::Noted)
+            }
+            other => other,
+        }
+    }
+
+    fn commit_as(
+        &mut self,
+        changes: &[Change<'_>],
+        now_ms: i64,
+        leaving: Leaving,
+    ) -> Result<Vec<Written>, SqliteError> {
         let before = self.counts;
         let (counts, written) = self.database.transaction(|statements| {
             let mut counts = before;
             let mut written = Vec::with_capacity(changes.len());
             for change in changes {
-                written.push(write(statements, change, &mut counts, now_ms)?);
+                let header_bytes = match change.put {
+                    Some(events) => put(statements, events, counts.next_sequence, now_ms)?,
+                    None => 0,
+                };
+                leave(statements, &change.gone, leaving)?;
+                set_states(statements, change.states)?;
+                written.push(Written {
+                    first_sequence: counts.next_sequence,
+                    header_bytes,
+                });
+                let added = change.put.map(Room::of::<BodyBytes>).unwrap_or_default();
+                counts.next_sequence += added.events;
+                counts.room = counts.room.plus(added).minus(change.gone_room);
             }
             if counts != before {
                 let values = [counts.next_sequence, counts.room.events, counts.room.size];
@@ -130,41 +174,56 @@ impl Store {
     }
 }
 
-fn write(
+/// How acknowledged events leave.
+#[derive(Clone, Copy, Debug)]
+enum Leaving {
+    Deleted,
+    /// Their rows stay, and the ranges are noted.
+    Noted,
+}
+
+/// Puts events behind those that are there, and tells the bytes of their headers.
+fn put(
     statements: &Statements<'_>,
-    change: &Change<'_>,
-    counts: &mut Counts,
+    events: &EventBatch,
+    first_sequence: u64,
     now_ms: i64,
-) -> Result<Written, SqliteError> {
-    let mut written = Written {
-        first_sequence: counts.next_sequence,
-        header_bytes: 0,
+) -> Result<u64, SqliteError> {
+    let mut headers = HeaderWriter::new(events);
+    let mut header_bytes = 0;
+    let bodies = events.bodies().enumerate();
+    for ((index, body), sequence) in bodies.zip(first_sequence..) {
+        let headers = headers.of(index);
+        header_bytes += headers.len() as u64;
+        let values = [
+            Value::Integer(signed(sequence)),
+            Value::Integer(now_ms),
+            Value::Text(headers),
+            Value::Bytes(body),
+        ];
+        statements.execute(schema::INSERT_EVENT, &values)?;
+    }
+    Ok(header_bytes)
+}
+
+fn leave(
+    statements: &Statements<'_>,
+    gone: &[(u64, u64)],
+    leaving: Leaving,
+) -> Result<(), SqliteError> {
+    let sql = match leaving {
+        Leaving::Deleted => schema::DELETE_EVENTS,
+        Leaving::Noted => schema::NOTE_ACKNOWLEDGED,
     };
-    if let Some(events) = change.put {
-        let mut headers = HeaderWriter::new(events);
-        for (index, body) in events.bodies().enumerate() {
-            let headers = headers.of(index);
-            written.header_bytes += headers.len() as u64;
-            let values = [
-                Value::Integer(signed(counts.next_sequence)),
-                Value::Integer(now_ms),
-                Value::Text(headers),
-                Value::Bytes(body),
-            ];
-            statements.execute(schema::INSERT_EVENT, &values)?;
-            counts.next_sequence += 1;
-        }
-        counts.room = counts.room.plus(Room {
-            events: events.len() as u64,
-            size: events.body_bytes(),
-        });
-    }
-    for (first, last) in &change.gone {
+    for (first, last) in gone {
         let range = [first, last].map(|bound| Value::Integer(signed(*bound)));
-        statements.execute(schema::DELETE_EVENTS, &range)?;
+        statements.execute(sql, &range)?;
     }
-    counts.room = counts.room.minus(change.gone_room);
-    for state in change.states {
+    Ok(())
+}
+
+fn set_states(statements: &Statements<'_>, states: &[KeptState]) -> Result<(), SqliteError> {
+    for state in states {
         let values = [
             Value::Text(&state.component),
             Value::Integer(signed(state.generation)),
@@ -172,7 +231,7 @@ fn write(
         ];
         statements.execute(schema::SET_STATE, &values)?;
     }
-    Ok(written)
+    Ok(())
 }
 
 fn optional_number(

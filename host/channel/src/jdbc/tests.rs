@@ -21,8 +21,8 @@ use flumen_core::settings::{Settings, Value};
 use flumen_core::{ComponentName, EventBatch, Fault};
 use tempfile::TempDir;
 
-use super::SqlChannel;
 use super::options::Options;
+use super::{Scale, SqlChannel};
 
 /// The settings of a file that names none of the channel's options but the path.
 fn defaults(path: &Path) -> Settings {
@@ -50,14 +50,14 @@ fn number(value: u64) -> Value {
 }
 
 fn try_open(settings: &Settings) -> Result<SqlChannel, Fault> {
-    open_with(settings, super::MEMORY_BYTES_MAX)
+    open_with(settings, Scale::default())
 }
 
-fn open_with(settings: &Settings, memory_bytes_max: u64) -> Result<SqlChannel, Fault> {
+fn open_with(settings: &Settings, scale: Scale) -> Result<SqlChannel, Fault> {
     let name = ComponentName::new("c1");
     let options = Options::read(&name, settings)?;
     let clock = Arc::new(ManualClock::at(1_700_000_000_123));
-    super::open(&name, options, clock, memory_bytes_max)
+    super::open(&name, options, clock, scale)
 }
 
 fn open(path: &Path) -> Arc<dyn Channel> {
@@ -127,11 +127,18 @@ fn sqlite3(path: &Path, sql: &str) -> Option<String> {
     Some(String::from_utf8(asked.stdout).unwrap())
 }
 
+fn with_memory(memory_bytes_max: u64) -> Scale {
+    Scale {
+        memory_bytes_max,
+        ..Scale::default()
+    }
+}
+
 /// Each channel of the suite has a folder of its own.
 struct Maker {
     folder: TempDir,
     made: Mutex<u32>,
-    memory_bytes_max: u64,
+    scale: Scale,
 }
 
 impl Maker {
@@ -139,7 +146,7 @@ impl Maker {
         Self {
             folder: tempfile::tempdir().unwrap(),
             made: Mutex::new(0),
-            memory_bytes_max,
+            scale: with_memory(memory_bytes_max),
         }
     }
 
@@ -156,7 +163,7 @@ impl ChannelMaker for Maker {
         let name = ComponentName::new(name);
         let options = Options::read(&name, &self.settings(limits)).unwrap();
         let clock = Arc::new(ManualClock::at(0));
-        let channel = super::open(&name, options, clock, self.memory_bytes_max);
+        let channel = super::open(&name, options, clock, self.scale);
         Arc::new(channel.unwrap())
     }
 
