@@ -102,6 +102,18 @@ pub fn build(
     Ok(Arc::new(opened))
 }
 
+/// Whether a channel of the first settings can get the second in place. Touches no file.
+///
+/// # Errors
+/// A configuration fault when settings point to a foreign database.
+pub fn changes_in_place(
+    name: &ComponentName,
+    old: &Settings,
+    new: &Settings,
+) -> Result<bool, Fault> {
+    Ok(Options::read(name, old)?.path == Options::read(name, new)?.path)
+}
+
 /// Bounds that tests make small.
 #[derive(Clone, Copy, Debug)]
 struct Scale {

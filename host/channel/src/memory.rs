@@ -78,6 +78,18 @@ pub fn build(
     }))
 }
 
+/// All settings of a memory channel change in place.
+///
+/// # Errors
+/// As [`build`], of the new settings.
+pub fn changes_in_place(
+    name: &ComponentName,
+    _old: &Settings,
+    new: &Settings,
+) -> Result<bool, Fault> {
+    options::read(name, new).map(|_| true)
+}
+
 fn now_ms(clock: &dyn Clock) -> u64 {
     u64::try_from(clock.now_ms()).unwrap_or(0)
 }

@@ -1,18 +1,13 @@
 //! Channels that are not built.
 
 use flumen_core::option::DefaultValue::{Absent, Is};
-use flumen_core::option::ValueKind::{Boolean, Choice, Integer, List, Secret, Text};
+use flumen_core::option::ValueKind::{Boolean, Integer, List, Text};
 use flumen_core::option::{ComponentKind, ComponentRow, OptionRow, Support, Unit, ValueKind};
 
 use super::{FROM_ONE, FROM_ZERO, kafka};
 
-pub(super) static ROWS: &[&ComponentRow] = &[
-    &FILE,
-    &SPILLABLE_MEMORY,
-    &JDBC,
-    &kafka::CHANNEL,
-    &PSEUDO_TXN_MEMORY,
-];
+pub(super) static ROWS: &[&ComponentRow] =
+    &[&SPILLABLE_MEMORY, &kafka::CHANNEL, &PSEUDO_TXN_MEMORY];
 
 /// The largest data file that Flume's file channel writes, and its default.
 const MAX_FILE_SIZE_BYTES: i64 = 1_623_195_647;
@@ -186,52 +181,6 @@ const ENCRYPTION_KEY_PASSWORD_FILE: OptionRow = OptionRow::new(
     "File with the password of this key; without it the password of the key store.",
 );
 
-static FILE: ComponentRow = ComponentRow {
-    kind: ComponentKind::Channel,
-    name: "file",
-    aliases: &["org.apache.flume.channel.file.FileChannel"],
-    doc: "Keeps events in files, so that a commit survives a crash of the agent or of the \
-        machine.",
-    support: Support::NotBuilt,
-    options: &[
-        CHECKPOINT_DIR,
-        USE_DUAL_CHECKPOINTS,
-        BACKUP_CHECKPOINT_DIR,
-        COMPRESS_BACKUP_CHECKPOINT,
-        DATA_DIRS,
-        OptionRow::new(
-            "capacity",
-            FROM_ONE,
-            Is("1000000"),
-            "Most events in the channel.",
-        )
-        .unit(Unit::Events),
-        TRANSACTION_CAPACITY,
-        CHECKPOINT_INTERVAL,
-        MAX_FILE_SIZE,
-        MINIMUM_REQUIRED_SPACE,
-        OptionRow::new(
-            "keep-alive",
-            FROM_ZERO,
-            Is("3"),
-            "Longest wait of a put for room.",
-        )
-        .unit(Unit::Seconds),
-        USE_LOG_REPLAY_V1,
-        USE_FAST_REPLAY,
-        CHECKPOINT_ON_CLOSE,
-        FSYNC_PER_TRANSACTION,
-        FSYNC_INTERVAL,
-        ENCRYPTION_ACTIVE_KEY,
-        ENCRYPTION_CIPHER_PROVIDER,
-        ENCRYPTION_KEY_PROVIDER,
-        ENCRYPTION_KEY_STORE_FILE,
-        ENCRYPTION_KEY_STORE_PASSWORD_FILE,
-        ENCRYPTION_KEYS,
-        ENCRYPTION_KEY_PASSWORD_FILE,
-    ],
-};
-
 static SPILLABLE_MEMORY: ComponentRow = ComponentRow {
     kind: ComponentKind::Channel,
     name: "SPILLABLEMEMORY",
@@ -310,98 +259,6 @@ static SPILLABLE_MEMORY: ComponentRow = ComponentRow {
         ENCRYPTION_KEY_STORE_PASSWORD_FILE,
         ENCRYPTION_KEYS,
         ENCRYPTION_KEY_PASSWORD_FILE,
-    ],
-};
-
-static JDBC: ComponentRow = ComponentRow {
-    kind: ComponentKind::Channel,
-    name: "jdbc",
-    aliases: &["org.apache.flume.channel.jdbc.JdbcChannel"],
-    doc: "Keeps events in a database; in Flume only in an embedded Derby.",
-    support: Support::NotBuilt,
-    options: &[
-        OptionRow::new("db.type", Text, Is("DERBY"), "Kind of database.")
-            .aliases(&["org.apache.flume.channel.jdbc.db.type"]),
-        OptionRow::new(
-            "driver.class",
-            Text,
-            Is("org.apache.derby.jdbc.EmbeddedDriver"),
-            "Java class of the driver.",
-        )
-        .aliases(&["org.apache.flume.channel.jdbc.driver.class"]),
-        OptionRow::new(
-            "driver.url",
-            Text,
-            Absent,
-            "Address of the database; without it a Derby database below the home directory.",
-        )
-        .aliases(&["org.apache.flume.channel.jdbc.driver.url"]),
-        OptionRow::new("db.username", Text, Is("sa"), "User to log in as.")
-            .aliases(&["org.apache.flume.channel.jdbc.db.username"]),
-        OptionRow::new("db.password", Secret, Absent, "Password of that user.")
-            .aliases(&["org.apache.flume.channel.jdbc.db.password"]),
-        OptionRow::new(
-            "connection.properties.file",
-            Text,
-            Absent,
-            "File with more settings of the connection.",
-        )
-        .aliases(&["org.apache.flume.channel.jdbc.connection.properties.file"]),
-        OptionRow::new(
-            "create.schema",
-            Boolean,
-            Is("true"),
-            "Whether missing tables are created.",
-        )
-        .aliases(&["org.apache.flume.channel.jdbc.create.schema"]),
-        OptionRow::new(
-            "create.index",
-            Boolean,
-            Is("true"),
-            "Whether indexes are created with them.",
-        )
-        .aliases(&["org.apache.flume.channel.jdbc.create.index"]),
-        OptionRow::new(
-            "create.foreignkey",
-            Boolean,
-            Is("true"),
-            "Whether foreign keys are created with them.",
-        )
-        .aliases(&["org.apache.flume.channel.jdbc.create.foreignkey"]),
-        OptionRow::new(
-            "transaction.isolation",
-            Choice(&[
-                "READ_UNCOMMITTED",
-                "READ_COMMITTED",
-                "SERIALIZABLE",
-                "REPEATABLE_READ",
-            ]),
-            Is("READ_COMMITTED"),
-            "Isolation of the database's transactions.",
-        )
-        .aliases(&["org.apache.flume.channel.jdbc.transaction.isolation"]),
-        OptionRow::new(
-            "maximum.connections",
-            FROM_ONE,
-            Is("10"),
-            "Most connections to the database at a time.",
-        )
-        .aliases(&["org.apache.flume.channel.jdbc.maximum.connections"]),
-        OptionRow::new(
-            "maximum.capacity",
-            FROM_ZERO,
-            Is("0"),
-            "Most events in the channel; 0 is without a limit.",
-        )
-        .unit(Unit::Events)
-        .aliases(&["org.apache.flume.channel.jdbc.maximum.capacity"]),
-        OptionRow::new(
-            "sysprop.<property>",
-            Text,
-            Absent,
-            "Java system property for the driver, such as sysprop.user.home.",
-        )
-        .aliases(&["org.apache.flume.channel.jdbc.sysprop.<property>"]),
     ],
 };
 

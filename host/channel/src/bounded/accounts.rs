@@ -32,6 +32,8 @@ pub(crate) struct Accounts {
     closed: bool,
     /// The store takes no events for now, whatever room there is.
     held: bool,
+    /// The store takes no events any more.
+    failed: bool,
     putters: PutLine,
     takers: TakeLine,
 }
@@ -46,6 +48,7 @@ impl Accounts {
             leased: Room::default(),
             closed: false,
             held: false,
+            failed: false,
             putters: PutLine::default(),
             takers: TakeLine::default(),
         }
@@ -67,6 +70,9 @@ impl Accounts {
     pub(crate) fn try_reserve(&mut self, need: Room) -> Result<(), Refusal> {
         if self.closed {
             return Err(Refusal::Closed);
+        }
+        if self.failed {
+            return Err(Refusal::Failed);
         }
         if let Some(refusal) = never_fits(&self.bounds, need) {
             return Err(refusal);
@@ -146,9 +152,14 @@ impl Accounts {
         self.ready += ready;
     }
 
-    /// Queued events can be found by a take from now on, or cannot any more.
-    pub(crate) fn set_ready(&mut self, ready: u64) {
-        self.ready = ready;
+    /// Queued events can be found by a take from now on.
+    pub(crate) fn now_ready(&mut self, events: u64) {
+        self.ready += events;
+    }
+
+    /// Queued events cannot be found by a take any more.
+    pub(crate) fn unready(&mut self, events: u64) {
+        self.ready = self.ready.saturating_sub(events);
     }
 
     /// Queued events are gone without having been taken.
@@ -229,9 +240,10 @@ impl Accounts {
         self.held
     }
 
-    /// Refuses all who wait for room.
-    pub(crate) fn refuse_all(&mut self, refusal: Refusal, outside: &mut Outside) {
-        self.putters.refuse(outside, |_| Some(refusal));
+    /// The store takes no events any more, for good.
+    pub(crate) fn fail(&mut self, outside: &mut Outside) {
+        self.failed = true;
+        self.putters.refuse(outside, |_| Some(Refusal::Failed));
     }
 
     /// Gives waiters what is there for them.

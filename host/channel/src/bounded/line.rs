@@ -29,6 +29,11 @@ impl Outside {
         drop(self.discard);
     }
 
+    /// Wakes these once the lock is released.
+    pub(crate) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        self.wake.extend(wakers);
+    }
+
     /// Keeps the newest waker of a future that was polled again.
     fn renew(&mut self, slot: &mut Option<Waker>, waker: &Waker) {
         if slot.as_ref().is_some_and(|own| own.will_wake(waker)) {

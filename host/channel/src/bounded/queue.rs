@@ -31,6 +31,12 @@ impl<M: Measure> Taken<M> {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
+    /// Behind the last of them.
+    pub(crate) fn end(&self) -> u64 {
+        let last = self.rest.last().unwrap_or(&self.first);
+        last.end()
+    }
+
     pub(crate) fn into_segments(self) -> Vec<Stored<M>> {
         let mut segments = Vec::with_capacity(1 + self.rest.len());
         segments.push(self.first);
@@ -108,6 +114,11 @@ impl<M: Measure> Queue<M> {
     pub(crate) fn place_of(&self, sequence: u64) -> usize {
         self.stored
             .partition_point(|own| own.first_sequence < sequence)
+    }
+
+    /// The sequence at which the segment at this place begins.
+    pub(crate) fn first_sequence_at(&self, place: usize) -> Option<u64> {
+        self.stored.get(place).map(|own| own.first_sequence)
     }
 
     /// Takes out the segment at this place.

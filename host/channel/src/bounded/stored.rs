@@ -29,6 +29,11 @@ impl<M: Measure> Stored<M> {
         }
     }
 
+    /// Behind the last of the events.
+    pub(crate) fn end(&self) -> u64 {
+        self.first_sequence + self.events.len() as u64
+    }
+
     pub(crate) fn room(&self) -> Room {
         Room {
             events: self.events.len() as u64,

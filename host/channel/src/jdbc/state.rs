@@ -157,6 +157,7 @@ impl State {
             let room = stored.room();
             backlog.room = backlog.room.minus(room);
             self.ready += room.events;
+            self.accounts.now_ready(room.events);
             self.memory_bytes += room.events * EVENT_BYTES;
             self.queue.push_back(stored);
         }
@@ -168,7 +169,6 @@ impl State {
             missing = backlog.room;
             self.accounts.unqueue(missing);
         }
-        self.accounts.set_ready(self.ready);
         self.accounts.serve(outside);
         missing
     }

@@ -11,6 +11,7 @@ use flumen_core::channel::Channel;
 use flumen_core::option::Support;
 use flumen_core::settings::{Settings, Value};
 
+use super::super::changes_in_place;
 use super::super::options::Options;
 use super::{defaults, number, open, put, text, try_open};
 
@@ -123,8 +124,13 @@ fn capacities_of_nothing_are_without_a_limit() {
     let small = settings.clone().with("maximum.capacity", number(50));
     assert!(channel.reconfigure(&small).unwrap());
     assert_eq!(channel.limits().transaction_events, 50);
-    let elsewhere = settings.with("path", text(&folder.path().join("b")));
+    let elsewhere = settings
+        .clone()
+        .with("path", text(&folder.path().join("b")));
     assert!(!channel.reconfigure(&elsewhere).unwrap());
+    let name = ComponentName::new("c1");
+    let in_place = |new| changes_in_place(&name, &small, new).unwrap();
+    assert!(in_place(&small) && !in_place(&elsewhere));
     assert_eq!(channel.limits().capacity_events, 50, "nothing changed");
 }
 

@@ -9,22 +9,23 @@ use std::time::Duration;
 /// How long a wake-up may take that has to come. Reached only by a channel that lost one.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Rung by every waker, for those who wait for one of several.
+static BELL: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+
 /// A waker that remembers.
 #[derive(Default)]
 struct Signal {
     woken: Mutex<bool>,
     changed: Condvar,
-    /// One that is set with it.
-    common: Option<Arc<Signal>>,
 }
 
 impl Wake for Signal {
     fn wake(self: Arc<Self>) {
         *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
-        if let Some(common) = &self.common {
-            Arc::clone(common).wake();
-        }
+        let (lock, bell) = &BELL;
+        drop(lock.lock().unwrap_or_else(PoisonError::into_inner));
+        bell.notify_all();
     }
 }
 
@@ -124,33 +125,26 @@ pub(super) fn finish<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Runs both to their end, each only when it is woken, with an action before each round. A channel
-/// that writes on another thread wakes them some time after the action.
+/// Runs both to their end, each only when it is woken, with an action before each round.
 #[track_caller]
 pub(super) fn finish_both<T>(
     first: Waiting<T>,
     second: Waiting<T>,
     mut before_round: impl FnMut(),
 ) -> Vec<T> {
-    let common = Arc::<Signal>::default();
     let mut waiting = vec![first, second];
     let mut done = Vec::new();
-    waiting.retain_mut(|own| {
-        own.signal = Arc::new(Signal {
-            common: Some(Arc::clone(&common)),
-            ..Signal::default()
-        });
-        // It has the waker of its last poll, and gets the new one by another.
-        let ready = own.poll();
-        let waits = ready.is_none();
-        done.extend(ready);
-        waits
-    });
     while !waiting.is_empty() {
         before_round();
-        // Two puts that wait for each other's channels are never woken.
-        common.wait();
-        common.clear();
+        // A channel with a store may wake from a thread of its own, some time later.
+        let (lock, bell) = &BELL;
+        let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let nobody = |_: &mut ()| !waiting.iter().any(Waiting::is_woken);
+        drop(bell.wait_timeout_while(guard, PATIENCE, nobody));
+        assert!(
+            waiting.iter().any(Waiting::is_woken),
+            "two puts that wait for each other's channels block each other"
+        );
         waiting.retain_mut(|own| {
             let ready = if own.is_woken() { own.poll() } else { None };
             let waits = ready.is_none();
