@@ -11,6 +11,7 @@ pub mod file;
 #[cfg(feature = "sql")]
 pub mod jdbc;
 pub mod memory;
+pub mod spillable;
 
 use std::sync::Arc;
 
@@ -41,6 +42,11 @@ static TYPES: &[Type] = &[
         row: &file::ROW,
         build: file::build,
         changes_in_place: file::changes_in_place,
+    },
+    Type {
+        row: &spillable::ROW,
+        build: spillable::build,
+        changes_in_place: spillable::changes_in_place,
     },
     #[cfg(feature = "sql")]
     Type {
