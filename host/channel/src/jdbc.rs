@@ -11,8 +11,8 @@
 //!   sequences. Opening reads a handful of rows, whatever waits.
 //! * Other tools may read at any time and hold nobody up. One that writes makes puts and
 //!   acknowledgements wait, up to [`BUSY_WAIT`]; takes go on.
-//! * Memory: [`state::MEMORY_BYTES_MAX`] of events and twice SQLite's cache of 8 MiB, whatever waits
-//!   in the database, and what is under lease.
+//! * Memory: 16 MiB of events and twice SQLite's cache of 8 MiB, whatever waits in the database, and
+//!   what is under lease.
 //!
 //! Not guaranteed
 //! * How often an event was delivered before a restart is forgotten with it.

@@ -117,11 +117,10 @@ pub static ROW: ComponentRow = ComponentRow {
             "db.type",
             Choice(&["DERBY", "SQLITE"]),
             Is("DERBY"),
-            "Kind of database. Both words mean the embedded SQLite; Flume knows no other that it \
-             can use.",
+            "Kind of database. Both words mean the embedded SQLite, which takes the place of Derby; \
+             Flume can use no other either.",
         )
-        .aliases(&["org.apache.flume.channel.jdbc.db.type"])
-        .no_effect("Events are kept in an embedded SQLite, which takes the place of Derby."),
+        .aliases(&["org.apache.flume.channel.jdbc.db.type"]),
         OptionRow::new(
             "driver.class",
             Text,

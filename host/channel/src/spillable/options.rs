@@ -114,7 +114,10 @@ pub static ROW: ComponentRow = ComponentRow {
           memory is lost when the agent ends or crashes; what lies in files is delivered after the \
           next start. A source's client is answered in both cases alike: who cannot do without an \
           event takes the file channel.",
-    support: Support::Built,
+    support: Support::Cautioned(
+        "what lies in memory is lost when the agent ends or crashes; only what went over to files \
+         is delivered after the next start",
+    ),
     options: &OPTIONS,
 };
 

@@ -8,8 +8,9 @@
 //! database itself a lock of ours would be in the way of SQLite's: closing any handle of a file
 //! releases all locks that the process has on it.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,13 @@ const USER_VERSION_OFFSET: usize = 60;
 
 /// Where the header holds `application_id`, big endian.
 const APPLICATION_ID_OFFSET: usize = 68;
+
+/// Events are nobody else's business: a new database is its owner's alone. SQLite gives the files
+/// beside it the same mode, and a mode that somebody sets later stays.
+const FILE_MODE: u32 = 0o600;
+
+/// The same for folders that are made on the way.
+const FOLDER_MODE: u32 = 0o700;
 
 /// What a database of ours looks like.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +154,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     if let Some(above) = above {
         make_folder(above)?;
     }
-    match fs::create_dir(folder) {
+    match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
@@ -166,6 +174,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 fn locked(path: &Path, lock_path: &Path) -> Result<File, SqliteError> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
+    options.mode(FILE_MODE);
     let lock = options
         .open(lock_path)
         .map_err(SqliteError::unreachable(lock_path))?;
@@ -242,6 +251,13 @@ fn make(path: &Path, schema: Schema) -> Result<(), SqliteError> {
             _ => {}
         }
     }
+    let mut options = OpenOptions::new();
+    options.create_new(true).write(true).mode(FILE_MODE);
+    drop(
+        options
+            .open(&making)
+            .map_err(SqliteError::unreachable(&making))?,
+    );
     let connection = Connection::open(&making).map_err(SqliteError::failed(&making))?;
     let Schema {
         application_id,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
@@ -71,6 +72,48 @@ fn what_was_committed_is_there_after_opening_again() {
     drop(database);
     let database = take(&path).unwrap().connect().unwrap();
     assert_eq!(words(&database), ["one"]);
+}
+
+#[test]
+fn a_new_database_is_its_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("below/a");
+    let mut database = take(&path).unwrap().connect().unwrap();
+    add(&mut database, "one").unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    let files = fs::read_dir(path.parent().unwrap()).unwrap();
+    let modes: Vec<u32> = files.map(|file| mode(&file.unwrap().path())).collect();
+    assert_eq!(
+        modes, [0o600; 4],
+        "the database, its log, the index of that, and the lock"
+    );
+}
+
+#[test]
+fn a_full_database_says_so_and_can_be_emptied() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = take(&folder.path().join("a")).unwrap().connect().unwrap();
+    // SQLite answers as it does on a disk that is full.
+    let bound = database
+        .statements()
+        .query("PRAGMA max_page_count = 8", &[], |_| {
+            Ok(ControlFlow::Continue(()))
+        });
+    bound.unwrap();
+    let word = "x".repeat(3000);
+    let mut added = 0;
+    let error = loop {
+        match add(&mut database, &word) {
+            Ok(()) => added += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.failure(), Some(Failure::Full), "{error}");
+    assert_eq!(words(&database).len(), added, "what was there is there");
+    let removed = database.transaction(|statements| statements.execute("DELETE FROM words", &[]));
+    assert_eq!(removed.unwrap(), added as u64);
+    add(&mut database, &word).unwrap();
 }
 
 #[test]

@@ -97,17 +97,21 @@ async fn live(folder: &Path, percent: u64, steps: Vec<Step>) {
             Step::Ack(_) | Step::AckExcept(..) | Step::GiveBack(_) => {}
         }
         waiting.sort_unstable();
-        let held: usize = leases.iter().map(|(lease, _)| lease.len()).sum();
-        assert_eq!(channel.fill().events, (waiting.len() + held) as u64);
-        let all = leases.iter().flat_map(|(_, events)| events).chain(&waiting);
-        let bytes: u64 = all.map(|number| number.to_string().len() as u64).sum();
-        assert_eq!(channel.fill().bytes, bytes);
+        check_fill(&*channel, &waiting, &leases);
     }
     let places: Vec<u64> = sequences.values().copied().collect();
     assert!(
         places.is_sorted_by(|one, next| one < next),
         "sequences are in order and unique"
     );
+}
+
+fn check_fill(channel: &dyn Channel, waiting: &[u64], leases: &[(Lease, Vec<u64>)]) {
+    let held: usize = leases.iter().map(|(lease, _)| lease.len()).sum();
+    assert_eq!(channel.fill().events, (waiting.len() + held) as u64);
+    let all = leases.iter().flat_map(|(_, events)| events).chain(waiting);
+    let bytes: u64 = all.map(|number| number.to_string().len() as u64).sum();
+    assert_eq!(channel.fill().bytes, bytes);
 }
 
 /// What is there after a restart: a part of what was, in order.
