@@ -223,7 +223,7 @@ impl State {
     pub(super) fn wanted(&self) -> Option<u64> {
         let is_wanted = !self.gap.is_empty()
             && self.unreadable.is_none()
-            && self.head.weight() < self.window.read_ahead_bytes;
+            && (self.head.weight() < self.window.read_ahead_bytes || self.accounts.ready() == 0);
         is_wanted.then_some(self.gap.start)
     }
 
@@ -288,13 +288,16 @@ impl State {
                 frame,
                 weight,
             } => {
+                // A frame weighs until its last event that waits is taken.
+                if let Some(last) = stored.last() {
+                    self.head.push(Frame {
+                        first: frame.start,
+                        end: last.end(),
+                        weight,
+                    });
+                }
                 let room = self.queue.put_back(stored);
                 self.accounts.now_ready(room.events);
-                self.head.push(Frame {
-                    first: frame.start,
-                    end: frame.end,
-                    weight,
-                });
                 frame.end
             }
             Filled::Lost { items, missing } => {

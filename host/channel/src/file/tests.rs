@@ -2,7 +2,10 @@
 
 mod backlog;
 mod contract;
+mod crash;
+mod model;
 mod restart;
+mod rig;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -95,7 +98,7 @@ fn at_most(events: usize) -> TakeLimits {
 }
 
 /// A wait that only a defect outlasts.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(20);
 
 /// Sequences and numbers of a lease.
 fn seen(lease: &flumen_core::channel::Lease) -> Vec<(u64, u64)> {
