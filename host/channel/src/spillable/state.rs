@@ -371,3 +371,6 @@ impl State {
         self.total.serve(outside);
     }
 }
+
+#[cfg(test)]
+mod tests;

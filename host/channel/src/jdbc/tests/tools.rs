@@ -95,13 +95,21 @@ async fn events_that_somebody_deleted_are_missed_by_nobody() {
         Default::default(),
         "the accounts are right again"
     );
+    put(&channel, numbered(10..13)).await;
+    take(&channel, 3)
+        .await
+        .ack_except(vec![0, 2])
+        .await
+        .unwrap();
     drop(channel);
     let channel = open(&path);
+    let fill = channel.fill();
     assert_eq!(
-        channel.fill(),
-        Default::default(),
+        (fill.events, fill.bytes),
+        (2, 4),
         "and so are the counts in the database"
     );
+    assert_eq!(drain(&channel).await.len(), 2);
     drop(channel);
     put(&open(&path), numbered(0..2)).await;
     meddle(&path, &["DELETE FROM events"]);

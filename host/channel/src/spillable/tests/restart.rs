@@ -82,3 +82,19 @@ async fn a_file_channel_becomes_a_spillable_one_and_keeps_its_events() {
     put(&channel, numbered(3..5)).await;
     assert_eq!(numbers(&drain(&channel).await), [0, 1, 2, 3, 4]);
 }
+
+#[tokio::test]
+async fn puts_go_to_files_until_enough_of_memory_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), 10).with("overflowDeactivationThreshold", number(50));
+    let channel = open(&settings);
+    put(&channel, numbered(0..10)).await;
+    put(&channel, numbered(10..11)).await;
+    take(&channel, 4).await.ack().await.unwrap();
+    put(&channel, numbered(11..12)).await;
+    take(&channel, 1).await.ack().await.unwrap();
+    put(&channel, numbered(12..13)).await;
+    drop(channel);
+    // A restart tells what was where.
+    assert_eq!(numbers(&drain(&open(&settings)).await), [10, 11]);
+}
