@@ -147,7 +147,7 @@ fn summary(catalogue: &Catalogue) -> String {
         let all = catalogue.of_kind(kind).count();
         let built = catalogue
             .of_kind(kind)
-            .filter(|row| row.support == Support::Built)
+            .filter(|row| matches!(row.support, Support::Built | Support::Cautioned(_)))
             .count();
         lines.push(table_row([
             heading(kind),
@@ -181,7 +181,7 @@ fn components_of_kind(catalogue: &Catalogue, kind: ComponentKind) -> String {
 fn option_states(row: &ComponentRow) -> String {
     let list = || codes(row.options.iter().flat_map(spellings));
     match row.support {
-        Support::Built => {}
+        Support::Built | Support::Cautioned(_) => {}
         Support::NoEffect(_) => return format!("Accepted without effect: {}.", list()),
         Support::NotBuilt => return format!("Not built: {}.", list()),
     }
@@ -287,6 +287,7 @@ fn key_before_options(kind: ComponentKind) -> Option<&'static str> {
 fn state_words(support: Support) -> String {
     match support {
         Support::Built => "built".to_owned(),
+        Support::Cautioned(caution) => format!("built; {caution}"),
         Support::NoEffect(why) => format!("accepted without effect: {why}"),
         Support::NotBuilt => "not built".to_owned(),
     }
@@ -296,6 +297,8 @@ fn state_words(support: Support) -> String {
 fn remark(support: Support) -> Option<String> {
     match support {
         Support::Built => None,
+        // Its doc says it as well, at more length.
+        Support::Cautioned(_) => None,
         Support::NoEffect(why) => Some(format!(
             "Accepted without effect: {}.",
             why.trim_end_matches('.')

@@ -3,12 +3,15 @@
 //! A row and its constructor stand together in the table below; nothing else knows which types
 //! exist.
 //!
-//! Feature `loom` replaces the locks of the memory channel by those of the loom model checker, for
+//! Feature `sql` builds the SQL channel too, with SQLite in it. Feature `loom` replaces the locks of the memory channel by those of the loom model checker, for
 //! its own tests. A channel of such a build works inside a model only.
 
 mod bounded;
 pub mod file;
+#[cfg(feature = "sql")]
+pub mod jdbc;
 pub mod memory;
+pub mod spillable;
 
 use std::sync::Arc;
 
@@ -39,6 +42,17 @@ static TYPES: &[Type] = &[
         row: &file::ROW,
         build: file::build,
         changes_in_place: file::changes_in_place,
+    },
+    Type {
+        row: &spillable::ROW,
+        build: spillable::build,
+        changes_in_place: spillable::changes_in_place,
+    },
+    #[cfg(feature = "sql")]
+    Type {
+        row: &jdbc::ROW,
+        build: jdbc::build,
+        changes_in_place: jdbc::changes_in_place,
     },
 ];
 

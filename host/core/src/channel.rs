@@ -405,6 +405,13 @@ pub trait Channel: Send + Sync {
         false
     }
 
+    /// Whether its permits can prepare a put ([`Permit::prepare`]). A durable channel that cannot is
+    /// the one that decides; of two such channels one may have a put that the other has not after a
+    /// crash.
+    fn can_prepare(&self) -> bool {
+        false
+    }
+
     /// The records that it found when it was opened and was not told to forget since.
     fn recovered(&self) -> Recovered {
         Recovered::default()
@@ -512,10 +519,11 @@ pub struct PutPart {
 pub async fn put_all(parts: &[PutPart], record: Option<&StateRecord>) -> Result<(), PutError> {
     let permits = reserve_all(parts).await.map_err(PutError::Refused)?;
     let is_durable = |part: &&PutPart| part.channel.is_durable();
+    let only_decides = |part: &&PutPart| part.channel.is_durable() && !part.channel.can_prepare();
+    let is_decided = parts.iter().filter(is_durable).nth(1).is_some()
+        && parts.iter().filter(only_decides).nth(1).is_none();
     match record {
-        Some(record) if parts.iter().filter(is_durable).take(2).count() > 1 => {
-            commit_decided(permits, parts, record).await
-        }
+        Some(record) if is_decided => commit_decided(permits, parts, record).await,
         _ => commit_each(permits, parts, record).await,
     }
 }
@@ -558,6 +566,8 @@ async fn commit_decided(
     let pairs = permits.into_iter().zip(parts);
     let (mut durable, passing): (Vec<_>, Vec<_>) =
         pairs.partition(|(_, part)| part.channel.is_durable());
+    // One that cannot prepare goes last.
+    durable.sort_by_key(|(_, part)| !part.channel.can_prepare());
     let Some((deciding, decider)) = durable.pop() else {
         return Ok(());
     };

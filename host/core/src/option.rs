@@ -55,6 +55,8 @@ impl ComponentKind {
 pub enum Support {
     /// Built, and obeyed.
     Built,
+    /// Built and obeyed; a check says the text, which its user has to know. For component types.
+    Cautioned(&'static str),
     /// Accepted and read, but of no effect; the text says why that is harmless.
     NoEffect(&'static str),
     /// Not built: naming it is an error that says so.

@@ -35,9 +35,10 @@ const HOMES: [Home; 5] = [
             "host/wal/",
             "host/builtin/src/sinks/file_roll",
             "host/agent/src/state_folder/",
+            "host/clients/src/sqlite/",
         ],
         free_in_tests: false,
-        remedy: "files are synced in host/wal, by file_roll and in the state folder only, where a failure is dealt with",
+        remedy: "files are synced in host/wal, by file_roll, in the state folder and where SQLite's file is made only, where a failure is dealt with",
     },
     Home {
         names: &["process::exit", "process::abort"],

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use flumen_core::channel::{Lease, TakeLimits};
 use flumen_core::future::ready;
-use flumen_core::{BoxFuture, Fault};
+use flumen_core::{BoxFuture, EventBatch, Fault};
 use flumen_wal::{AppendError, Appended};
 
 use super::acks::Acks;
@@ -14,7 +14,7 @@ use super::core::Core;
 use super::owner::{InFlight, Owner};
 use super::payload;
 use super::sending::{Sending, Settle};
-use super::state::{NoEvents, Stored, Taken};
+use super::state::{ACK_RANGES_MAX, NoEvents, Stored, Taken};
 use crate::bounded::{Room, Ticket};
 
 /// A wait for events. Dropping it leaves the line; if it had been woken, the next one is.
@@ -103,7 +103,18 @@ impl FileLease {
             [] => Vec::new(),
             kept => Stored::kept(taken.into_segments(), kept),
         };
-        let delivered = without(&ranges, &back);
+        let mut delivered = without(&ranges, &back);
+        let mut others_bytes = 0;
+        if let Some(record) = &record {
+            // What the record stands for may have been acknowledged in several steps.
+            let own = payload::encoded_bytes_max(&EventBatch::empty(), Some(record));
+            let most = self.owner.ranges_beside(own).min(ACK_RANGES_MAX);
+            let most = most.saturating_sub(delivered.len());
+            let others = self.owner.core().with(|state, _| state.acks.take(most));
+            delivered.extend(others.ranges);
+            delivered.sort_unstable_by_key(|range| range.start);
+            others_bytes = others.size_bytes;
+        }
         let ended = Ended {
             core: Arc::clone(self.owner.core()),
             _in_flight: in_flight,
@@ -111,6 +122,7 @@ impl FileLease {
             delivered: back
                 .iter()
                 .fold(room, |left, stored| left.minus(stored.room())),
+            others_bytes,
             back: Mutex::new(back),
         };
         if record.is_none() && (delivered.is_empty() || !self.owner.is_strict()) {
@@ -120,7 +132,7 @@ impl FileLease {
         match super::acknowledging(
             &self.owner,
             delivered,
-            ended.delivered.size,
+            ended.delivered.size + others_bytes,
             record.as_ref(),
         ) {
             Ok(record) => Box::pin(Sending::new(Arc::clone(&self.owner), ended, record)),
@@ -187,6 +199,8 @@ struct Ended {
     /// All of the lease.
     room: Room,
     delivered: Room,
+    /// Bytes of events whose acknowledgements ride with these.
+    others_bytes: u64,
     /// What returns to its place.
     back: Mutex<Vec<Stored>>,
 }
@@ -227,7 +241,8 @@ impl Settle for Ended {
             state.acks.add(0..0, uncertain);
         });
         self.count();
-        self.core.acks_done(outcome, self.delivered.size);
+        self.core
+            .acks_done(outcome, self.delivered.size + self.others_bytes);
         refused
     }
 }

@@ -98,6 +98,10 @@ impl<'d> Checker<'d> {
         let what = format!("{} type {}", kind.word(), quoted(row.name));
         match row.support {
             Support::Built => Some(row),
+            Support::Cautioned(caution) => {
+                self.warn(entry, format!("{what}: {caution}"));
+                Some(row)
+            }
             Support::NoEffect(why) => {
                 self.warn(entry, format!("{what} has no effect: {why}"));
                 Some(row)

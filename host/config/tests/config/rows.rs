@@ -103,6 +103,10 @@ static ROWS: &[ComponentRow] = &[
         ],
     ),
     not_built(ComponentKind::Channel, "file"),
+    ComponentRow {
+        support: Support::Cautioned("what lies in memory is lost"),
+        ..row(ComponentKind::Channel, "SPILLABLEMEMORY", &[], &[])
+    },
     row(
         ComponentKind::Sink,
         "logger",

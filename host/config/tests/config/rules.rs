@@ -191,3 +191,15 @@ fn what_an_environment_gives_never_shows_in_messages() {
         ]
     );
 }
+
+#[test]
+fn what_the_user_of_a_type_has_to_know_is_a_warning() {
+    let text = ONE.replace("org.apache.flume.channel.MEMORYchannel", "spillableMemory");
+    assert_eq!(
+        told(None, &text),
+        [
+            "t.conf:6: warning: a.channels.c.type: channel type \"SPILLABLEMEMORY\": what lies in memory is lost"
+        ]
+    );
+    assert_eq!(plan(&text).channels.len(), 1);
+}

@@ -24,11 +24,13 @@ pub trait DurableChannelMaker: ChannelMaker {
 /// At the first promise that is broken, and names it.
 pub fn run_durable(maker: &dyn DurableChannelMaker) {
     what_was_committed_is_there_after_a_crash(maker);
-    what_is_prepared_is_taken_by_nobody_until_it_is_published(maker);
-    what_is_withdrawn_never_was(maker);
-    a_prepared_put_is_settled_after_a_crash(maker);
     records_are_found_again_until_they_are_forgotten(maker);
-    a_put_into_two_channels_is_in_both_or_in_none(maker);
+    if channel(maker, 1, 1).can_prepare() {
+        what_is_prepared_is_taken_by_nobody_until_it_is_published(maker);
+        what_is_withdrawn_never_was(maker);
+        a_prepared_put_is_settled_after_a_crash(maker);
+        a_put_into_two_channels_is_in_both_or_in_none(maker);
+    }
     a_released_channel_can_be_opened_again(maker);
 }
 
@@ -111,27 +113,25 @@ fn what_was_committed_is_there_after_a_crash(maker: &dyn DurableChannelMaker) {
     assert!(channel.is_durable(), "a durable channel says that it is");
     put(&channel, numbered(0..3));
     put(&channel, numbered(3..7));
-    let lease = take(&channel, 4);
+    let lease = take(&channel, 1);
     let first = super::seen(&lease);
-    promised(
-        drive::finish(lease.ack_except_with(vec![1], Some(record(1, b"")))),
-        "an acknowledgement with a record is as durable as a put",
-    );
+    // With a record it is as durable as a put.
+    ack_with(lease, record(1, b""));
     let unanswered = take(&channel, 1);
     let crashed = channel;
     let channel = reopened(maker, &crashed);
     drop(unanswered);
-    assert_eq!(channel.fill().events, 4, "the fill is what was left");
+    assert_eq!(channel.fill().events, 6, "the fill is what was left");
     let lease = take(&channel, 1);
     assert_eq!(
         super::seen(&lease).first().map(|event| event.sequence),
-        first.get(1).map(|event| event.sequence),
+        first.first().map(|event| event.sequence + 1),
         "an event keeps its identity over a crash"
     );
     drop(lease);
     assert_eq!(
         drain(&channel),
-        [1, 4, 5, 6],
+        [1, 2, 3, 4, 5, 6],
         "what was confirmed and not acknowledged is there after a crash, in order"
     );
 }
