@@ -60,8 +60,16 @@ struct Held {
     path: PathBuf,
     schema: Schema,
     busy_wait: Duration,
-    /// Released when it is closed, by the kernel if need be.
-    _lock: File,
+    /// After a kill the kernel releases it.
+    lock: File,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // To close the file is not enough: a child process that is just being started has it too, for
+        // a moment. When this fails nothing is worse than that.
+        drop(self.lock.unlock());
+    }
 }
 
 impl DatabaseFile {
@@ -96,7 +104,7 @@ impl DatabaseFile {
             path,
             schema,
             busy_wait,
-            _lock: lock,
+            lock,
         }));
         held.check_version()?;
         Ok(held)

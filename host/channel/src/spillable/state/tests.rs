@@ -132,3 +132,13 @@ fn events_that_nobody_knew_of_are_counted() {
     assert_eq!((state.fill().events, state.fill().leased_events), (1, 0));
     assert!(matches!(step(&mut state), Some(Step::Overflow(1))));
 }
+
+#[test]
+fn what_is_there_waits_for_an_older_put_that_is_being_written() {
+    let mut state = state(Room::default());
+    let (first, second) = (begin(&mut state), begin(&mut state));
+    end(&mut state, second, true);
+    assert!(step(&mut state).is_none());
+    end(&mut state, first, false);
+    assert!(matches!(step(&mut state), Some(Step::Overflow(1))));
+}

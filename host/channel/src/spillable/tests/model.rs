@@ -34,6 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Each event is a number; a number that was seen keeps its sequence.
 async fn live(folder: &Path, percent: u64, steps: Vec<Step>) {
     let settings_of = |memory| {
         settings(folder, memory)
@@ -43,7 +44,6 @@ async fn live(folder: &Path, percent: u64, steps: Vec<Step>) {
     let mut memory = 6;
     let mut channel: Arc<dyn Channel> = open(&settings_of(memory));
     let mut next = 0;
-    // Numbers, and the sequence of each that was seen.
     let mut waiting: Vec<u64> = Vec::new();
     let mut sequences = std::collections::BTreeMap::new();
     let mut leases: Vec<(Lease, Vec<u64>)> = Vec::new();
