@@ -12,6 +12,7 @@
 mod bad_input;
 mod command_line;
 mod components;
+mod durable;
 mod durable_states;
 mod examples;
 mod failing;

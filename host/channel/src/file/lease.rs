@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 
 use flumen_core::channel::{Lease, TakeLimits};
 use flumen_core::future::ready;
-use flumen_core::{BoxFuture, EventBatch, Fault};
+use flumen_core::{BoxFuture, Fault};
 use flumen_wal::{AppendError, Appended};
 
 use super::acks::Acks;
 use super::core::Core;
-use super::owner::{InFlight, Owner};
+use super::owner::{InFlight, Owner, RANGE_BYTES};
 use super::payload;
 use super::sending::{Sending, Settle};
 use super::state::{ACK_RANGES_MAX, NoEvents, Stored, Taken};
@@ -104,37 +104,31 @@ impl FileLease {
             kept => Stored::kept(taken.into_segments(), kept),
         };
         let mut delivered = without(&ranges, &back);
-        let mut others_bytes = 0;
-        if let Some(record) = &record {
-            // What the record stands for may have been acknowledged in several steps.
-            let own = payload::encoded_bytes_max(&EventBatch::empty(), Some(record));
-            let most = self.owner.ranges_beside(own).min(ACK_RANGES_MAX);
-            let most = most.saturating_sub(delivered.len());
-            let others = self.owner.core().with(|state, _| state.acks.take(most));
-            delivered.extend(others.ranges);
-            delivered.sort_unstable_by_key(|range| range.start);
-            others_bytes = others.size_bytes;
-        }
-        let ended = Ended {
+        let mut ended = Ended {
             core: Arc::clone(self.owner.core()),
             _in_flight: in_flight,
             room,
+            others_bytes: 0,
             delivered: back
                 .iter()
                 .fold(room, |left, stored| left.minus(stored.room())),
-            others_bytes,
             back: Mutex::new(back),
         };
         if record.is_none() && (delivered.is_empty() || !self.owner.is_strict()) {
             ended.leave(delivered);
             return ready(Ok(()));
         }
-        match super::acknowledging(
-            &self.owner,
-            delivered,
-            ended.delivered.size + others_bytes,
-            record.as_ref(),
-        ) {
+        if let Some(record) = &record {
+            // What the record stands for may have been acknowledged in several steps, some of them
+            // at leisure. After a crash all of them are there with it.
+            let own = (delivered.len() * RANGE_BYTES) as u64 + payload::record_bytes_max(record);
+            let ranges_max = self.owner.ranges_beside(own).min(ACK_RANGES_MAX);
+            let others = ended.core.with(|state, _| state.acks.take(ranges_max));
+            delivered.extend(others.ranges);
+            ended.others_bytes = others.size_bytes;
+        }
+        let size = ended.delivered.size + ended.others_bytes;
+        match super::acknowledging(&self.owner, delivered, size, record.as_ref()) {
             Ok(record) => Box::pin(Sending::new(Arc::clone(&self.owner), ended, record)),
             Err(fault) => {
                 let back = ended.take_back();
@@ -198,9 +192,9 @@ struct Ended {
     _in_flight: InFlight,
     /// All of the lease.
     room: Room,
-    delivered: Room,
     /// Bytes of events whose acknowledgements ride with these.
     others_bytes: u64,
+    delivered: Room,
     /// What returns to its place.
     back: Mutex<Vec<Stored>>,
 }
