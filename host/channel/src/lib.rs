@@ -6,6 +6,7 @@
 //! Feature `loom` replaces the locks of the memory channel by those of the loom model checker, for
 //! its own tests. A channel of such a build works inside a model only.
 
+pub mod flume_import;
 pub mod memory;
 
 use std::sync::Arc;
