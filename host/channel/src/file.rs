@@ -135,6 +135,20 @@ pub fn log_folder(name: &ComponentName, settings: &Settings) -> Result<PathBuf, 
         .ok_or_else(|| Fault::configuration(format!("channel {name}: dataDirs names no folder")))
 }
 
+/// The folders in which Apache Flume keeps its own file channel with these settings: `dataDirs`,
+/// `checkpointDir` and `backupCheckpointDir`, whether they are there or not. Touches no file.
+///
+/// # Errors
+/// A configuration fault when settings contradict each other.
+pub fn flume_folders(name: &ComponentName, settings: &Settings) -> Result<Vec<PathBuf>, Fault> {
+    let mut folders = folder::data_folders(name, settings.text("dataDirs")?)?;
+    folders.extend(folder::data_folders(name, settings.text("checkpointDir")?)?);
+    if let Some(backup) = settings.optional_text("backupCheckpointDir")? {
+        folders.extend(folder::data_folders(name, backup)?);
+    }
+    Ok(folders)
+}
+
 /// Bytes of memory that a frame takes whose events are in the window: the payload that the bodies
 /// share, and the columns that were decoded from it.
 fn weight(payload_bytes: usize, events: &EventBatch) -> u64 {
