@@ -37,11 +37,14 @@
 //! acks      acknowledgements that are not yet in the log
 //! kept      what a restart has to know: a fold over the log
 //! payload   the bytes of a frame
+//! image     the channel looked at, while no agent runs on it
+//! salvage   what is whole of it, copied
 //! ```
 
 mod acks;
 mod core;
 mod folder;
+pub mod image;
 mod keeper;
 mod kept;
 mod lease;
@@ -49,6 +52,7 @@ mod options;
 mod owner;
 pub mod payload;
 mod put;
+pub mod salvage;
 mod sending;
 mod state;
 #[cfg(test)]

@@ -5,8 +5,10 @@ use std::io;
 use std::sync::Arc;
 
 mod disk;
+mod read_only;
 
 pub use disk::Folder;
+pub use read_only::ReadOnlyFolder;
 
 /// One folder that holds one log.
 ///

@@ -101,6 +101,9 @@ impl std::error::Error for PlaceError {
 }
 
 impl ChannelPlace {
+    /// The folder of a log below the first of `dataDirs`.
+    pub const LOG_FOLDER: &str = file::LOG_FOLDER;
+
     /// A channel with this folder as its `dataDirs` and the defaults for the rest.
     ///
     /// # Errors
@@ -178,6 +181,17 @@ impl ChannelPlace {
         names
             .filter_map(|name| Self::of_plan(plan, Some(name.as_str())).ok())
             .collect()
+    }
+
+    /// Takes the folders of checkpoints from the text of the configuration: they have no effect on
+    /// the channel, so its settings do not hold them, but a Flume with the same text used them.
+    pub fn read_checkpoint_folders(&mut self, document: &Document, agent: &str) {
+        for name in ["checkpointDir", "backupCheckpointDir"] {
+            let key = format!("{agent}.channels.{}.{name}", self.name);
+            if let Some(entry) = document.get(&key) {
+                self.set(name, Value::Text(entry.value.text().into_owned()));
+            }
+        }
     }
 
     /// The folder of its log.

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod contract;
+mod image;
 mod restart;
 
 use std::path::Path;

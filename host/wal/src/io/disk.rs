@@ -12,7 +12,7 @@ use rustix::fs::FlockOperation;
 use super::{LogFile, LogIo};
 
 /// The file that is locked.
-const LOCK_NAME: &str = "lock";
+pub(super) const LOCK_NAME: &str = "lock";
 
 /// Files are for the user who runs the process and for no other.
 const MODE: u32 = 0o600;
@@ -58,6 +58,11 @@ impl Folder {
             Err(error) => return Err(error),
         }
         File::open(above)?.sync_all()
+    }
+
+    /// A file that was opened by other means.
+    pub(super) fn file(file: File) -> Arc<dyn LogFile> {
+        Arc::new(DiskFile { file })
     }
 
     fn options() -> OpenOptions {
