@@ -17,7 +17,7 @@ use flumen_config::Plan;
 use crate::arguments::{ChannelChoice, ChannelCommand, ConfiguredChannel};
 use crate::check;
 use crate::import::with_causes;
-use crate::output::{complain, print};
+use crate::output::{complain, counted, print};
 
 /// Carries out a command. Whatever fails is told on standard error, with exit code 1; so is damage.
 pub(crate) fn run(program: &str, command: ChannelCommand) -> ExitCode {
@@ -115,21 +115,22 @@ fn copy(choice: ChannelChoice, to: &std::path::Path) -> Result<bool, String> {
     let image = image(choice)?;
     let done = salvage(&image, to).map_err(|error| with_causes(&error))?;
     let mut text = format!(
-        "copied {} events and {} states into {}\n",
-        done.events,
-        done.states,
+        "copied {} and {} into {}\n",
+        counted(done.events, "event"),
+        counted(done.states, "state"),
         done.folder.display()
     );
     if done.lost_frames > 0 {
         text.push_str(&format!(
-            "left out {} damaged frames with {} events\n",
-            done.lost_frames, done.lost_events
+            "left out {} with {}\n",
+            counted(done.lost_frames, "damaged frame"),
+            counted(done.lost_events, "event")
         ));
     }
     if done.unreadable_events > 0 {
         text.push_str(&format!(
-            "left out {} events that this build cannot read\n",
-            done.unreadable_events
+            "left out {} that this build cannot read\n",
+            counted(done.unreadable_events, "event")
         ));
     }
     printed(&text)?;

@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 
 use crate::arguments::{ChannelChoice, ImportArguments};
 use crate::channel::chosen;
-use crate::output::{complain, print};
+use crate::output::{complain, counted, print};
 
 /// Events between two lines that tell how far the import is.
 const TOLD_EVERY: u64 = 1_000_000;
@@ -196,12 +196,5 @@ fn damage_lines(damage: &[Damage], count: u64, line: &mut dyn FnMut(String)) {
     let more = count.saturating_sub(damage.len() as u64);
     if more > 0 {
         line(format!("damage: {more} more places"));
-    }
-}
-
-fn counted(count: u64, word: &str) -> String {
-    match count {
-        1 => format!("1 {word}"),
-        _ => format!("{count} {word}s"),
     }
 }

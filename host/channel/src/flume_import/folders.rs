@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use flumen_codec::flume_log::LogMeta;
 
@@ -23,6 +24,8 @@ pub(super) struct LogFile {
     pub(super) path: PathBuf,
     /// When it was opened.
     pub(super) bytes: u64,
+    /// When it was written last; its length tells little, because Flume fills it ahead.
+    changed: Option<SystemTime>,
 }
 
 /// The folders of one file channel of Flume. As long as this lives, a Flume that is started on them
@@ -92,7 +95,7 @@ impl FlumeChannel {
         self.logs.iter().flatten().find(|log| log.number == number)
     }
 
-    /// Whether every log file is as long as it was, and no other has come.
+    /// Whether every log file is as it was, and no other has come.
     ///
     /// # Errors
     /// [`ImportError::Changed`] when not.
@@ -171,11 +174,12 @@ fn logs_in(folder: &Path) -> Result<Vec<LogFile>, ImportError> {
         if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             continue;
         }
-        let bytes = fs::metadata(&path).map_err(unreadable(&path))?.len();
+        let metadata = fs::metadata(&path).map_err(unreadable(&path))?;
         logs.push(LogFile {
             number,
             path,
-            bytes,
+            bytes: metadata.len(),
+            changed: metadata.modified().ok(),
         });
     }
     logs.sort_by_key(|log| log.number);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use flumen_agent::channel_folders::{ChannelImage, ImageError};
 
 use crate::import::with_causes;
+use crate::output::counted;
 
 /// Where the values begin.
 const LABEL_COLUMNS: usize = 14;
@@ -22,7 +23,7 @@ pub(super) fn text(image: &ChannelImage) -> String {
     };
     line("folder", image.folder().display().to_string());
     line("waiting", waiting(image));
-    line("ever put", format!("{} events", image.next_sequence()));
+    line("ever put", counted(image.next_sequence(), "event"));
     if image.acknowledged_apart() > 0 {
         let apart = image.acknowledged_apart();
         line(
@@ -55,7 +56,8 @@ fn waiting(image: &ChannelImage) -> String {
     match image.recovery().pending_items {
         0 => "no events".to_owned(),
         events => format!(
-            "{events} events, {} bytes of bodies, from sequence {}",
+            "{}, {} bytes of bodies, from sequence {}",
+            counted(events, "event"),
             image.waiting_bytes(),
             image.first_waiting()
         ),
@@ -67,7 +69,11 @@ fn segments(image: &ChannelImage, line: &mut dyn FnMut(&str, String)) {
     let spare = image.spare_files();
     line(
         "segments",
-        format!("{}, and {spare} spare files", segments.len()),
+        format!(
+            "{}, and {}",
+            segments.len(),
+            counted(spare as u64, "spare file")
+        ),
     );
     let shown = segments.len() > SEGMENTS_SHOWN_MAX;
     let half = SEGMENTS_SHOWN_MAX / 2;
@@ -90,8 +96,10 @@ fn segments(image: &ChannelImage, line: &mut dyn FnMut(&str, String)) {
         line(
             "",
             format!(
-                "segment-{:016x}  {frames} frames, {events}, {} bytes",
-                segment.number, segment.end
+                "segment-{:016x}  {}, {events}, {} bytes",
+                segment.number,
+                counted(frames, "frame"),
+                segment.end
             ),
         );
     }
@@ -101,21 +109,23 @@ fn segments(image: &ChannelImage, line: &mut dyn FnMut(&str, String)) {
 fn findings(image: &ChannelImage) -> Vec<String> {
     let found = image.recovery();
     let mut all = Vec::new();
-    let mut told = |count: u64, what: &str| {
+    let mut told = |count: u64, word: &str, what: &str| {
         if count > 0 {
-            all.push(format!("{count} {what}"));
+            all.push(format!("{} {what}", counted(count, word)));
         }
     };
-    told(found.lost.items, "events were lost to damage so far");
-    told(found.quarantined_frames, "damaged frames of them are new");
-    told(found.missing_segments, "segments are missing");
+    told(found.lost.items, "event", "lost to damage so far");
+    told(found.quarantined_frames, "damaged frame", "of that are new");
+    told(found.missing_segments, "segment", "missing");
     told(
         found.unreadable_blocks,
-        "blocks that the disk does not give",
+        "block",
+        "that the disk does not give",
     );
     told(
         found.cut_frames,
-        "unfinished frames at the end, of which nobody was told that they count",
+        "unfinished frame",
+        "at the end; nobody was told that they count",
     );
     if found.without_snapshot {
         all.push("no snapshot is whole: acknowledged events may come again".to_owned());

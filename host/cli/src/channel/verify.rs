@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use flumen_agent::channel_folders::{ChannelImage, Stored};
 
 use crate::import::with_causes;
+use crate::output::counted;
 
 /// Places of damage that are told one by one; more are only counted.
 const DAMAGE_SHOWN_MAX: u64 = 100;
@@ -37,9 +38,10 @@ pub(super) fn verify(image: &ChannelImage) -> Result<(String, bool), String> {
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
-                "damage: sequences {} to {}, {count} frames: {why}",
+                "damage: sequences {} to {}, {}: {why}",
                 sequences.start,
-                sequences.end.saturating_sub(1)
+                sequences.end.saturating_sub(1),
+                counted(count, "frame")
             );
         }
     }
@@ -49,29 +51,30 @@ pub(super) fn verify(image: &ChannelImage) -> Result<(String, bool), String> {
     let found = image.recovery();
     let _ = writeln!(
         text,
-        "{frames} frames with {events} events and {bytes} bytes of bodies are whole; {waiting} events wait"
+        "whole: {} with {} and {bytes} bytes of bodies",
+        counted(frames, "frame"),
+        counted(events, "event")
     );
+    let _ = writeln!(text, "waiting: {}", counted(waiting, "event"));
     let mut is_whole = places == 0;
-    let mut told = |count: u64, what: &str| {
+    let mut told = |count: u64, word: &str, what: &str| {
         if count > 0 {
             is_whole = false;
-            let _ = writeln!(text, "{count} {what}");
+            let _ = writeln!(text, "{} {what}", counted(count, word));
         }
     };
-    told(lost_frames, "frames are damaged or cannot be read");
-    told(
-        lost_events,
-        "events were in them, acknowledged ones included",
-    );
-    told(found.missing_segments, "segments are missing");
+    told(lost_frames, "frame", "damaged or not to be read");
+    told(lost_events, "event", "in them, acknowledged ones included");
+    told(found.missing_segments, "segment", "missing");
     told(
         found.unreadable_blocks,
-        "blocks that the disk does not give",
+        "block",
+        "that the disk does not give",
     );
-    told(
-        u64::from(found.without_snapshot),
-        "time no snapshot was whole",
-    );
+    if found.without_snapshot {
+        is_whole = false;
+        text.push_str("no snapshot is whole: acknowledged events may come again\n");
+    }
     if let Some(problem) = image.problem() {
         is_whole = false;
         let _ = writeln!(text, "no agent opens it: {}", with_causes(&problem));

@@ -253,6 +253,32 @@ fn what_cannot_be_imported_is_refused_by_name() {
     );
 }
 
+/// A process that has Flume's lock file open, as a Flume has as long as it runs.
+struct Holder(std::process::Child);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_folder_whose_lock_file_another_process_has_open_is_in_use() {
+    let copy = copy_of("killed");
+    let lock = copy.path().join("data1/in_use.lock");
+    fs::write(&lock, []).unwrap();
+    let mut command = std::process::Command::new("cat");
+    let command = command.stdin(std::process::Stdio::piped());
+    let command = command.stdout(fs::OpenOptions::new().write(true).open(&lock).unwrap());
+    let holder = Holder(command.spawn().unwrap());
+    let error = FlumeChannel::open(&[copy.path().to_owned()]).unwrap_err();
+    assert!(matches!(error, ImportError::InUse(_)), "{error}");
+    drop(holder);
+    // What a kill leaves behind.
+    assert!(FlumeChannel::open(&[copy.path().to_owned()]).is_ok());
+}
+
 #[test]
 fn a_log_file_that_the_checkpoint_needs_is_missed() {
     let copy = copy_of("gone");
