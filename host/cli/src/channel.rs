@@ -8,7 +8,7 @@ mod dump;
 mod show;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use flumen_agent::channel_folders::{ChannelImage, ChannelPlace, salvage};
@@ -100,7 +100,7 @@ fn channels_below(folder: PathBuf) -> Result<Vec<(String, PathBuf)>, String> {
 }
 
 /// Whether a folder holds no channel, by the names in it alone.
-fn is_none(folder: &PathBuf) -> bool {
+fn is_none(folder: &Path) -> bool {
     let is_log = |folder: PathBuf| {
         std::fs::read_dir(folder).is_ok_and(|mut entries| {
             entries.any(|entry| {
@@ -108,10 +108,10 @@ fn is_none(folder: &PathBuf) -> bool {
             })
         })
     };
-    !is_log(folder.join(ChannelPlace::LOG_FOLDER)) && !is_log(folder.clone())
+    !is_log(folder.join(ChannelPlace::LOG_FOLDER)) && !is_log(folder.to_owned())
 }
 
-fn copy(choice: ChannelChoice, to: &std::path::Path) -> Result<bool, String> {
+fn copy(choice: ChannelChoice, to: &Path) -> Result<bool, String> {
     let image = image(choice)?;
     let done = salvage(&image, to).map_err(|error| with_causes(&error))?;
     let mut text = format!(

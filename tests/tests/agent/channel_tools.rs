@@ -27,8 +27,29 @@ fn command(words: &str, paths: &[&Path]) -> Result<Finished> {
 /// The number that each of the nine events has in its body.
 const BODIES: [u32; 9] = [3, 4, 5, 8, 9, 11, 12, 10, 13];
 
-fn imported(to: &Path) -> Result<()> {
-    let done = command("import-flume-channel --to", &[to, &made_by_flume()])?;
+/// A configuration around the channel. Small segments, because an unoptimised build takes long to look
+/// through large ones.
+fn config(channel: &Path, source: &str, sink: &str) -> String {
+    format!(
+        "a1.sources = r1\na1.channels = c1\na1.sinks = k1\n\
+         a1.sources.r1.channels = c1\n{source}\
+         a1.channels.c1.type = file\na1.channels.c1.dataDirs = {}\n\
+         a1.channels.c1.maxFileSize = 262144\na1.channels.c1.minimumRequiredSpace = 1048576\n\
+         a1.sinks.k1.channel = c1\n{sink}",
+        channel.display()
+    )
+}
+
+/// Imports the folder of Flume through a configuration of the channel.
+fn import(channel: &Path, flume: &Path) -> Result<Finished> {
+    let file = tempfile::Builder::new().suffix(".properties").tempfile()?;
+    let (source, sink) = ("a1.sources.r1.type = seq\n", "a1.sinks.k1.type = null\n");
+    fs::write(file.path(), config(channel, source, sink))?;
+    command("import-flume-channel --conf-file", &[file.path(), flume])
+}
+
+fn imported(channel: &Path) -> Result<()> {
+    let done = import(channel, &made_by_flume())?;
     assert_eq!(
         (done.code, done.err.as_str()),
         (Some(0), ""),
@@ -70,7 +91,7 @@ fn a_backlog_is_imported_once_and_delivered_by_an_agent() -> Result<()> {
     );
     assert!(!channel.exists());
     imported(&channel)?;
-    let again = command("import-flume-channel --to", &[&channel, &made_by_flume()])?;
+    let again = import(&channel, &made_by_flume())?;
     assert_eq!(again.code, Some(1));
     assert!(
         again.err.contains("has these 9 events already"),
@@ -79,17 +100,14 @@ fn a_backlog_is_imported_once_and_delivered_by_an_agent() -> Result<()> {
     );
 
     let port = ports::free_port()?;
-    let mut agent = AgentBuilder::new(format!(
-        "a1.sources = r1\na1.channels = c1\na1.sinks = k1\n\
-         a1.sources.r1.type = netcat\na1.sources.r1.bind = 127.0.0.1\n\
-         a1.sources.r1.port = {port}\na1.sources.r1.channels = c1\n\
-         a1.channels.c1.type = file\na1.channels.c1.dataDirs = {}\n\
-         a1.channels.c1.minimumRequiredSpace = 1048576\n\
-         a1.sinks.k1.type = file_roll\na1.sinks.k1.sink.directory = {}\na1.sinks.k1.channel = c1\n",
-        channel.display(),
+    let source = format!(
+        "a1.sources.r1.type = netcat\na1.sources.r1.bind = 127.0.0.1\na1.sources.r1.port = {port}\n"
+    );
+    let sink = format!(
+        "a1.sinks.k1.type = file_roll\na1.sinks.k1.sink.directory = {}\n",
         out.display()
-    ))
-    .start()?;
+    );
+    let mut agent = AgentBuilder::new(config(&channel, &source, &sink)).start()?;
     agent.wait_until_listening(port, PATIENCE)?;
     wait_for("all events in a file", PATIENCE, || {
         let mut text = String::new();
@@ -124,18 +142,14 @@ fn the_configuration_names_both_flumes_folders_and_the_channel() -> Result<()> {
             )?;
         }
     }
+    let checkpoint = format!(
+        "a1.sinks.k1.type = null\na1.channels.c1.checkpointDir = {}\n",
+        flume.join("checkpoint").display()
+    );
+    let source = "a1.sources.r1.type = seq\n";
+    let text = config(&flume.join("data1"), source, &checkpoint);
     let config = folder.path().join("flume.properties");
-    let flume = flume.display();
-    fs::write(
-        &config,
-        format!(
-            "a1.sources = r1\na1.channels = c1\na1.sinks = k1\n\
-             a1.sources.r1.type = seq\na1.sources.r1.channels = c1\n\
-             a1.channels.c1.type = file\na1.channels.c1.dataDirs = {flume}/data1\n\
-             a1.channels.c1.checkpointDir = {flume}/checkpoint\n\
-             a1.sinks.k1.type = null\na1.sinks.k1.channel = c1\n"
-        ),
-    )?;
+    fs::write(&config, text)?;
     let done = command("import-flume-channel --conf-file", &[&config])?;
     assert!(
         done.out.contains("used the checkpoint"),
@@ -212,7 +226,7 @@ fn damage_is_told_and_the_rest_is_copied() -> Result<()> {
     let (channel, copy) = (folder.path().join("channel"), folder.path().join("copy"));
     imported(&channel)?;
     let more = made_by_flume().with_file_name("two-folders");
-    let done = command("import-flume-channel --to", &[&channel, &more])?;
+    let done = import(&channel, &more)?;
     assert_eq!(done.code, Some(0), "{}", done.err);
     damage(&channel, b"event 3event 4")?;
     let verified = command("channel verify", &[&channel])?;

@@ -55,8 +55,6 @@ fn line(arguments: &str) -> Result<Finished> {
 #[test]
 fn each_command_line_gets_its_answer() -> Result<()> {
     let example = "agent --dryrun --name a1 --conf-file conf/example.conf";
-    // Arguments, exit code, and a word of the answer: on standard output after success, on
-    // standard error otherwise.
     let answers = [
         ("", 1, "Usage:"),
         ("help", 0, "Usage:"),
@@ -106,6 +104,32 @@ fn each_command_line_gets_its_answer() -> Result<()> {
             "ALL TRACE DEBUG",
         ),
         ("docs nothing", 1, "compatibility"),
+    ];
+    check_answers(&answers)
+}
+
+/// Arguments, exit code, and a word of the answer: on standard output after success, on standard error
+/// otherwise.
+fn check_answers(answers: &[(&str, i32, &str)]) -> Result<()> {
+    for (arguments, code, word) in answers.iter().copied() {
+        let finished = line(arguments)?;
+        let said = format!("{}{}", finished.out, finished.err);
+        assert_eq!(finished.code, Some(code), "flumen {arguments}\n{said}");
+        assert!(
+            said.contains(word),
+            "flumen {arguments}: {word:?} in\n{said}"
+        );
+        if code == 0 {
+            assert!(finished.out.contains(word), "flumen {arguments}: {said}");
+            assert_eq!(finished.err, "", "flumen {arguments}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn each_command_line_for_channels_gets_its_answer() -> Result<()> {
+    check_answers(&[
         ("channel", 1, "needs one of the words ls, show, dump"),
         ("channel shwo x", 1, "did you mean show?"),
         ("help channel dump", 0, "--body-bytes"),
@@ -129,21 +153,7 @@ fn each_command_line_gets_its_answer() -> Result<()> {
             1,
             "no file channel",
         ),
-    ];
-    for (arguments, code, word) in answers {
-        let finished = line(arguments)?;
-        let said = format!("{}{}", finished.out, finished.err);
-        assert_eq!(finished.code, Some(code), "flumen {arguments}\n{said}");
-        assert!(
-            said.contains(word),
-            "flumen {arguments}: {word:?} in\n{said}"
-        );
-        if code == 0 {
-            assert!(finished.out.contains(word), "flumen {arguments}: {said}");
-            assert_eq!(finished.err, "", "flumen {arguments}");
-        }
-    }
-    Ok(())
+    ])
 }
 
 #[test]
