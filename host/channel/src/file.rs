@@ -19,12 +19,13 @@
 //!   channel was empty once.
 //!
 //! Limits: one put is at most [`flumen_wal::Options::record_bytes_max`] (16 MiB); states of
-//! components are at most [`STATES_BYTES_MAX`] together. Memory: a window of 32 MiB (what was put
+//! records of state that wait for the agent's own store are an eighth of a segment together. Memory: a window of 32 MiB (what was put
 //! last and what is taken next), 16 MiB of records on their way to the disk, and 6 MiB of buffers,
 //! whatever the backlog; a moment after the last event less than 2 MiB.
 //!
 //! ```text
 //! file      the channel as the contract wants it
+//! contract  the contract's words for what stands here
 //! options   the row, and what settings come to
 //! folder    where the log is, and what must not be there
 //! put       permits and commits        lease     takes and how they end
@@ -42,6 +43,7 @@
 //! ```
 
 mod acks;
+mod contract;
 mod core;
 mod folder;
 pub mod image;
@@ -60,17 +62,13 @@ mod state;
 mod tests;
 mod window;
 
-use std::future::poll_fn;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use flumen_core::channel::{
-    Channel, ChannelFill, ChannelLimits, Lease, Permit, ReserveError, TakeError, TakeLimits,
-};
+use flumen_core::channel::{Channel, ReserveError};
 use flumen_core::clock::Clock;
-use flumen_core::metric::ChannelCounters;
 use flumen_core::settings::Settings;
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, FaultKind, Side};
 use flumen_wal::{Folder, Log, LogIo, Recovery, Statistics};
@@ -78,17 +76,15 @@ use tracing::{error, info};
 
 pub use folder::{Beside, LOG_FOLDER};
 pub use options::ROW;
-pub use owner::STATES_BYTES_MAX;
-pub use payload::KeptState;
 
 use self::core::Core;
-use crate::bounded::{Nothing, Refusal, Room, RoomWait, TimeLimit};
+use crate::bounded::{Outside, Refusal, Room};
 use kept::Kept;
-use lease::EventWait;
 use options::{Fixed, Setup};
-use owner::Owner;
-use put::{FilePermit, Granted};
-use state::{Bodies, NoEvents, State};
+use owner::{LogBounds, Owner};
+use payload::KeptRecord;
+use put::Granted;
+use state::{Bodies, State};
 use window::Window;
 
 /// Opens a file channel, or makes one. Works on files, so it blocks.
@@ -160,13 +156,37 @@ fn weight(payload_bytes: usize, events: &EventBatch) -> u64 {
     payload + payload.saturating_sub(events.body_bytes())
 }
 
+/// A record of the log that acknowledges, with a record of state where there is one.
+fn acknowledging(
+    owner: &Owner,
+    acknowledged: Vec<Range<u64>>,
+    released_bytes: u64,
+    record: Option<&payload::Record>,
+) -> Result<flumen_wal::Record, Fault> {
+    let core = owner.core();
+    let tail = payload::Tail {
+        released_bytes,
+        forgotten: core.with(|state, _| state.forgotten()),
+    };
+    let payload = payload::encode(&EventBatch::empty(), record, tail).map_err(|error| {
+        let message = format!("channel {}: a delivery cannot be written", core.name);
+        Fault::new(FaultKind::Broken, Side::Component, message).with_cause(error)
+    })?;
+    Ok(flumen_wal::Record {
+        items: 0,
+        acknowledged,
+        payload,
+    })
+}
+
 /// A file channel.
 pub struct FileChannel {
     owner: Arc<Owner>,
     fixed: Fixed,
     clock: Arc<dyn Clock>,
     recovery: Recovery,
-    recovered: Vec<KeptState>,
+    /// Puts that were found in the log and wait for the word of their deciders.
+    undecided: Vec<KeptRecord>,
 }
 
 impl FileChannel {
@@ -195,7 +215,10 @@ impl FileChannel {
         folder: &Path,
     ) -> Result<Self, Fault> {
         let options = setup.log();
-        let record_bytes_max = options.record_bytes_max();
+        let bounds = LogBounds {
+            record_bytes_max: options.record_bytes_max(),
+            states_bytes_max: options.state_bytes_max() - payload::HEAD_BYTES as u64,
+        };
         let kept = Kept::default();
         let opened = Log::open(io, options, Box::new(kept.clone()));
         let (log, recovery) = opened.map_err(|error| folder::refused(name, folder, error))?;
@@ -213,20 +236,29 @@ impl FileChannel {
                 _ => kept.size_bytes(),
             },
         };
-        let range = log.acknowledged_at_open().frontier()..log.count().item;
-        let state = State::new(setup.changing.bounds, window, range, waiting);
+        let acknowledged = log.acknowledged_at_open();
+        let range = acknowledged.frontier()..log.count().item;
+        let mut undecided = kept.records();
+        undecided.retain(|kept| {
+            let items = kept.first_item..kept.first_item + u64::from(kept.items);
+            kept.record.decider.is_some() && !acknowledged.covers(items)
+        });
+        let mut state = State::new(setup.changing.bounds, window, range, waiting);
+        state.forget(kept.forgotten());
+        if undecided.is_empty() {
+            state.settle(&[], &mut Outside::default());
+        }
         let core = Arc::new(Core::new(name.clone(), state));
         core.counters.start_time.set(now_ms(&*clock));
         tell(name, folder, &recovery);
-        let recovered = kept.states();
-        let owner = Owner::start(core, log, kept, record_bytes_max)?;
+        let owner = Owner::start(core, log, kept, bounds)?;
         owner.set_strict(setup.changing.strict);
         Ok(Self {
             owner: Arc::new(owner),
             fixed: setup.fixed,
             clock,
             recovery,
-            recovered,
+            undecided,
         })
     }
 
@@ -235,21 +267,44 @@ impl FileChannel {
         &self.recovery
     }
 
-    /// The states of components that were in the channel when it was opened, each the newest of its
-    /// component: those of the last puts that survived.
-    pub fn recovered_states(&self) -> &[KeptState] {
-        &self.recovered
+    /// The sequence that the next event gets; nothing once the log was released.
+    pub fn next_sequence(&self) -> Option<u64> {
+        self.owner.log().map(|log| log.count().item)
     }
 
-    /// What the log did since the channel was opened.
+    /// What the log did since the channel was opened; nothing once it was released.
     pub fn statistics(&self) -> Statistics {
-        self.owner.log().statistics()
+        let log = self.owner.log();
+        log.map(|log| log.statistics()).unwrap_or_default()
     }
 
     /// Events that were found to be lost to damage since the channel was opened, those that were
     /// found by opening it left out.
     pub fn lost_events(&self) -> u64 {
         self.owner.core().with(|state, _| state.lost_events)
+    }
+
+    /// Up to which generation records were forgotten, and those behind that, by generation. Of a put
+    /// that another channel decides there is one as long as that is open.
+    pub fn recovered(&self) -> (u64, Vec<payload::Record>) {
+        let kept = self.owner.kept();
+        let is_open = |own: &KeptRecord| {
+            let is_it = |open: &KeptRecord| open.sequence == own.sequence;
+            own.record.decider.is_none() || self.undecided.iter().any(is_it)
+        };
+        let records = kept.records().into_iter().filter(is_open);
+        (kept.forgotten(), records.map(|own| own.record).collect())
+    }
+
+    /// Records up to this generation are of no use any more. Takes effect with some later frame.
+    pub fn forget(&self, generation: u64) {
+        let core = self.owner.core();
+        core.with(|state, _| state.forget(generation));
+    }
+
+    /// Bytes of the records that were not forgotten.
+    pub fn kept_record_bytes(&self) -> u64 {
+        self.owner.kept().records_bytes()
     }
 
     fn count_put_attempt(&self, need: Room) {
@@ -259,8 +314,8 @@ impl FileChannel {
 
     /// What the batch takes, if it is not larger than a frame.
     fn need(&self, batch: &EventBatch) -> Result<Room, ReserveError> {
-        let bytes = payload::encoded_bytes_max(batch, &[]);
-        let most = self.owner.record_bytes_max();
+        let bytes = payload::encoded_bytes_max(batch, None);
+        let most = self.owner.batch_bytes_max();
         if bytes <= most {
             return Ok(Room::of::<Bodies>(batch));
         }
@@ -274,9 +329,32 @@ impl FileChannel {
         })
     }
 
-    fn permit(&self, room: Room, batch: &EventBatch) -> Box<dyn Permit> {
-        let granted = Granted::new(&self.owner, room, batch.clone());
-        Box::new(FilePermit(granted))
+    fn granted(&self, room: Room, batch: &EventBatch) -> Granted {
+        Granted::new(&self.owner, room, batch.clone())
+    }
+
+    /// Ends the recovery: of the undecided puts those of these generations do not count.
+    fn settle_recovery(&self, withdrawn: &[u64]) -> BoxFuture<'static, Result<(), Fault>> {
+        let those = |kept: &&KeptRecord| withdrawn.contains(&kept.record.generation);
+        let frame = |kept: &KeptRecord| {
+            let items = kept.first_item..kept.first_item + u64::from(kept.items);
+            (items, kept.size_bytes)
+        };
+        let gone: Vec<(Range<u64>, u64)> = self.undecided.iter().filter(those).map(frame).collect();
+        let core = Arc::clone(self.owner.core());
+        if core.with(|state, _| state.is_settled()) || gone.is_empty() {
+            core.with(|state, outside| state.settle(&[], outside));
+            return flumen_core::future::ready(Ok(()));
+        }
+        let ranges = gone.iter().map(|(frame, _)| frame.clone()).collect();
+        let size = gone.iter().map(|(_, size)| size).sum();
+        let written = lease::write_acks(&self.owner, ranges, size);
+        Box::pin(async move {
+            // Written first: who asks again after a crash is told the same.
+            written.await?;
+            core.with(|state, outside| state.settle(&gone, outside));
+            Ok(())
+        })
     }
 
     /// A refusal in the words of the contract.
@@ -343,105 +421,4 @@ fn tell(name: &ComponentName, folder: &Path, recovery: &Recovery) {
 
 fn now_ms(clock: &dyn Clock) -> u64 {
     u64::try_from(clock.now_ms()).unwrap_or(0)
-}
-
-impl Channel for FileChannel {
-    fn name(&self) -> &ComponentName {
-        &self.owner.core().name
-    }
-
-    fn limits(&self) -> ChannelLimits {
-        let bounds = self.owner.core().with(|state, _| state.accounts.bounds());
-        options::limits(&bounds)
-    }
-
-    fn fill(&self) -> ChannelFill {
-        self.owner.core().with(|state, _| state.fill())
-    }
-
-    fn counters(&self) -> &Arc<ChannelCounters> {
-        &self.owner.core().counters
-    }
-
-    fn try_reserve(&self, batch: &EventBatch) -> Result<Box<dyn Permit>, ReserveError> {
-        let need = self.need(batch)?;
-        let core = self.owner.core();
-        let answer = core.with(|state, _| state.accounts.try_reserve(need));
-        // A put that finds no room goes on to wait for it, and is counted there.
-        if answer != Err(Refusal::Full) {
-            self.count_put_attempt(need);
-        }
-        match answer {
-            Ok(()) => Ok(self.permit(need, batch)),
-            Err(refusal) => Err(self.refused(refusal, need, Duration::ZERO)),
-        }
-    }
-
-    fn reserve<'a>(
-        &'a self,
-        batch: &'a EventBatch,
-        wait: Duration,
-    ) -> BoxFuture<'a, Result<Box<dyn Permit>, ReserveError>> {
-        Box::pin(async move {
-            let need = self.need(batch)?;
-            self.count_put_attempt(need);
-            let mut room = RoomWait::new(&**self.owner.core(), need);
-            let mut time = TimeLimit::new(wait);
-            let answer = poll_fn(|context| match room.poll(context) {
-                Poll::Pending => time.poll(context).map(|()| room.expire()),
-                ready => ready,
-            });
-            match answer.await {
-                Ok(()) => Ok(self.permit(need, batch)),
-                Err(refusal) => Err(self.refused(refusal, need, time.waited())),
-            }
-        })
-    }
-
-    fn take(&self, limits: TakeLimits, wait: Duration) -> BoxFuture<'_, Result<Lease, TakeError>> {
-        Box::pin(async move {
-            let core = self.owner.core();
-            core.counters.event_take_attempt.add(1);
-            let mut events = EventWait::new(&self.owner, limits);
-            let mut time = TimeLimit::new(wait);
-            let answer = poll_fn(|context| match events.poll(context) {
-                Poll::Pending => time.poll(context).map(|()| events.expire()),
-                ready => ready,
-            });
-            answer.await.map_err(|none| match none {
-                NoEvents::Nothing(Nothing::Empty) => TakeError::Empty,
-                NoEvents::Nothing(Nothing::Closed) => TakeError::Closed,
-                NoEvents::Unreadable(why) => {
-                    let message = format!("channel {}: {}", core.name, why.message);
-                    TakeError::Failed(match why.may_pass {
-                        true => Fault::transient(Side::Machine, message),
-                        false => Fault::new(FaultKind::Broken, Side::Machine, message),
-                    })
-                }
-            })
-        })
-    }
-
-    fn close(&self) {
-        let core = self.owner.core();
-        core.with(|state, outside| state.accounts.close(outside));
-        core.counters.stop_time.set(now_ms(&*self.clock));
-    }
-
-    fn settle(&self) -> BoxFuture<'_, Result<(), Fault>> {
-        lease::settle(&self.owner)
-    }
-
-    fn reconfigure(&self, settings: &Settings) -> Result<bool, Fault> {
-        let setup = Setup::read(self.name(), settings)?;
-        if setup.fixed != self.fixed {
-            return Ok(false);
-        }
-        let changing = setup.changing;
-        self.owner.set_strict(changing.strict);
-        self.owner
-            .core()
-            .with(|state, outside| state.accounts.set_bounds(changing.bounds, outside));
-        Ok(true)
-    }
 }

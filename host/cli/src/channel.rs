@@ -117,7 +117,7 @@ fn copy(choice: ChannelChoice, to: &Path) -> Result<bool, String> {
     let mut text = format!(
         "copied {} and {} into {}\n",
         counted(done.events, "event"),
-        counted(done.states, "state"),
+        counted(done.records, "record"),
         done.folder.display()
     );
     if done.lost_frames > 0 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use flumen_tests::agent::{Agent, AgentBuilder};
@@ -90,14 +90,19 @@ fn import(folder: &Path, to: &Path) -> Result<(String, Vec<String>)> {
         "{told}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let output = flumen(&["channel", "dump"], &[to.to_owned()])?;
+    Ok((told, dumped(to)?))
+}
+
+/// The bodies of the events that wait in a channel; each has the header that its source gave it.
+fn dumped(channel: &Path) -> Result<Vec<String>> {
+    let output = flumen(&["channel", "dump"], &[channel.to_owned()])?;
     let mut bodies = Vec::new();
     for line in String::from_utf8(output.stdout)?.lines() {
         let event: Value = serde_json::from_str(line)?;
         ensure!(event["headers"]["place"] == "Zurich", "{line}");
         bodies.push(event["body"].as_str().context("a body")?.to_owned());
     }
-    Ok((told, bodies))
+    Ok(bodies)
 }
 
 fn lines(numbers: std::ops::Range<usize>) -> Vec<String> {
@@ -128,6 +133,65 @@ fn everything_that_waits_is_imported_in_order_after_a_kill_and_after_a_stop() ->
         let again = format!("{:#}", again.unwrap_err());
         assert!(again.contains("already"), "{again}");
     }
+    Ok(())
+}
+
+/// How often the import is killed.
+const KILLS: usize = 4;
+
+/// Calls after which the import is killed: some dozens of puts, each of which writes once.
+const WRITES: u64 = 80;
+
+/// How often a process has called the system to write; none when it has ended.
+fn writes(process_id: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process_id}/io")).unwrap_or_default();
+    let count = text.lines().find_map(|line| line.strip_prefix("syscw: "));
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn an_import_that_is_killed_goes_on_without_doubles() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let port = ports::free_port()?;
+    let sink = failing_sink()?;
+    let mut agent = start_flume(folder.path(), port, &sink)?;
+    put(port, 0..EVENTS)?;
+    agent.signal(Signal::KILL)?;
+    agent.wait_exit(START_LIMIT)?;
+    // The same configuration for flumen, with a sink that it has; each put is one event.
+    let file = folder.path().join("flume.properties");
+    let text = config(folder.path(), port, "a1.sinks.k1.type = null\n");
+    let small = "a1.channels.c1.transactionCapacity = 1\na1.channels.c1.maxFileSize = 262144\n";
+    let text = text.replace("a1.channels.c1.maxFileSize = 15000\n", small);
+    fs::write(&file, text)?;
+    let ledger = folder.path().join("data1/flumen-log/flume-import");
+    let mut kills = 0;
+    loop {
+        let mut command = Command::new(binary::locate()?);
+        let command = command
+            .args(["import-flume-channel", "--conf-file"])
+            .arg(&file);
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        wait_for("the import to get on or end", PATIENCE, || {
+            let is_on = ledger.exists() && writes(child.id()) > WRITES;
+            Ok((is_on || child.try_wait()?.is_some()).then_some(()))
+        })?;
+        if kills == KILLS {
+            ensure!(child.wait()?.success(), "the import that nobody killed");
+            break;
+        }
+        child.kill()?;
+        if child.wait()?.success() {
+            break;
+        }
+        kills += 1;
+    }
+    ensure!(kills > 0, "the import was over before it could be killed");
+    let log = folder.path().join("data1");
+    assert_eq!(dumped(&log)?, lines(0..EVENTS), "after {kills} kills");
     Ok(())
 }
 

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use flumen_channel::file::{Beside, FileChannel};
-use flumen_channel::flume_import::{self, FlumeChannel, ImportError, Imported, Survey};
+use flumen_channel::flume_import::{self, FlumeChannel, ImportError, Imported, Ledger, Survey};
 use flumen_core::Fault;
 use flumen_core::channel::Channel;
 use flumen_core::clock::SystemClock;
 use flumen_core::settings::Value;
 
-use super::place::ChannelPlace;
+use super::place::{ChannelPlace, PlaceError};
 
 /// Events that the channel holds while it is imported into: the whole backlog, whatever capacity the
 /// configuration gives it afterwards.
@@ -51,6 +51,8 @@ pub enum ImportFailure {
     Import(ImportError),
     /// The channel could not be opened, or not be settled at the end.
     Channel(Fault),
+    /// The settings of the channel.
+    Place(PlaceError),
 }
 
 impl fmt::Display for ImportFailure {
@@ -58,6 +60,7 @@ impl fmt::Display for ImportFailure {
         match self {
             Self::Import(error) => error.fmt(f),
             Self::Channel(fault) => fault.fmt(f),
+            Self::Place(error) => error.fmt(f),
         }
     }
 }
@@ -67,6 +70,7 @@ impl std::error::Error for ImportFailure {
         match self {
             Self::Import(error) => Some(error),
             Self::Channel(fault) => Some(fault),
+            Self::Place(error) => Some(error),
         }
     }
 }
@@ -106,14 +110,17 @@ pub async fn import(
     let clock = Arc::new(SystemClock);
     let opened = FileChannel::open(&place.name, place.settings(), clock, Beside::FlumeFiles);
     let channel = opened.map_err(ImportFailure::Channel)?;
-    let states = channel.recovered_states().iter();
-    let states = states
-        .map(|state| (state.component.clone(), state.bytes.to_vec()))
-        .collect::<Vec<_>>();
+    // From here on nobody else is in the channel.
+    let folder = place.log_folder().map_err(ImportFailure::Place)?;
+    let mut ledger = Ledger::read(&folder)?;
+    let next_sequence = channel.next_sequence().unwrap_or_default();
+    let done = ledger.begin(&report.survey, flume.told(), next_sequence)?;
     let channel: Arc<dyn Channel> = Arc::new(channel);
     let mut told = |done| told(done, total);
-    let imported = flume_import::import(&flume, &report.survey, &channel, &states, &mut told).await;
+    let imported = flume_import::import(&flume, &report.survey, &channel, done, &mut told).await;
     channel.settle().await.map_err(ImportFailure::Channel)?;
-    report.imported = Some(imported?);
+    let imported = imported?;
+    ledger.complete(&report.survey)?;
+    report.imported = Some(imported);
     Ok(report)
 }

@@ -62,6 +62,10 @@ impl Accounts {
         self.queued
     }
 
+    pub(crate) fn ready(&self) -> u64 {
+        self.ready
+    }
+
     pub(crate) fn leased(&self) -> Room {
         self.leased
     }

@@ -10,7 +10,7 @@ use flumen_wal::{Image, OpenError, Read, ReadError, ReadOnlyFolder, Reader, Reco
 
 use super::folder::LOG_FOLDER;
 use super::kept::Kept;
-use super::payload::{KeptState, Payload, PayloadError};
+use super::payload::{KeptRecord, Payload, PayloadError};
 
 pub use flumen_wal::SegmentImage;
 
@@ -170,9 +170,24 @@ impl ChannelImage {
         }
     }
 
-    /// The newest state of each component.
-    pub fn states(&self) -> Vec<KeptState> {
-        self.kept.states()
+    /// Records of state that the agent has not yet taken over.
+    pub fn record_count(&self) -> usize {
+        self.kept.records().len()
+    }
+
+    /// Bytes that those take.
+    pub fn record_bytes(&self) -> u64 {
+        self.kept.records_bytes()
+    }
+
+    /// The records themselves, by generation.
+    pub(super) fn records(&self) -> Vec<KeptRecord> {
+        self.kept.records()
+    }
+
+    /// Up to which generation records are of no use any more.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.kept.forgotten()
     }
 
     /// Why a frame that an opening reads is no payload of this version; then no agent opens it.

@@ -4,16 +4,19 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use flumen_core::EventBatch;
 use flumen_wal::{Acknowledged, Log, Read, Reader, Record};
 use tracing::{error, warn};
 
 use super::acks::Acks;
 use super::core::Core;
-use super::payload::{self, Head, MAGIC};
+use super::payload::{self, Head, MAGIC, PayloadError, Tail};
 use super::state::{ACK_RANGES_MAX, Filled, State, Stored, Unreadable};
-use crate::bounded::Measure;
+use crate::bounded::{Measure, Outside};
 
 /// How long an acknowledgement waits for events that it can ride with. After a crash what was
 /// acknowledged within this time comes again; a disk is asked 50 times a second at most.
@@ -54,8 +57,8 @@ impl Keeper {
         }
     }
 
-    /// Until the channel is gone. Closes the log as the last thing.
-    pub(super) fn run(mut self) {
+    /// Until the channel is gone. Closes the log as the last thing, and says whether that went well.
+    pub(super) fn run(mut self) -> bool {
         loop {
             match self.next() {
                 Task::Read(from) => self.read(from),
@@ -85,7 +88,7 @@ impl Keeper {
                 return Ok(Task::Probe);
             }
             let acks_due = state.acks_due(ACK_DELAY);
-            if is_past(&acks_due) {
+            if is_past(&acks_due) || state.take_forget_due() {
                 return Ok(Task::Write(state.acks.take(ACK_RANGES_MAX)));
             }
             if let Some(from) = state.wanted() {
@@ -101,7 +104,7 @@ impl Keeper {
 
     fn write(&self, acks: Acks) {
         let Acks { ranges, size_bytes } = acks;
-        let payload = match payload::encode(&Default::default(), &[], size_bytes) {
+        let payload = match self.payload(size_bytes) {
             Ok(payload) => payload,
             Err(error) => {
                 // Only lengths could be wrong, and there are none.
@@ -121,10 +124,20 @@ impl Keeper {
         }
     }
 
-    fn end(self, acks: Acks) {
+    /// A frame that acknowledges.
+    fn payload(&self, released_bytes: u64) -> Result<Bytes, PayloadError> {
+        let tail = Tail {
+            released_bytes,
+            forgotten: self.core.with(|state, _| state.forgotten()),
+        };
+        payload::encode(&EventBatch::empty(), None, tail)
+    }
+
+    fn end(self, acks: Acks) -> bool {
+        let mut is_written = true;
         let mut acks = Some(acks).filter(|acks| !acks.ranges.is_empty());
         while let Some(Acks { ranges, size_bytes }) = acks.take() {
-            let Ok(payload) = payload::encode(&Default::default(), &[], size_bytes) else {
+            let Ok(payload) = self.payload(size_bytes) else {
                 break;
             };
             let record = Record {
@@ -137,17 +150,27 @@ impl Keeper {
                     channel = %self.core.name,
                     "acknowledgements could not be written, so their events are delivered again after the next start: {refused}"
                 );
+                is_written = false;
                 break;
             }
             let left = self.core.with(|state, _| state.acks.take(ACK_RANGES_MAX));
             acks = Some(left).filter(|acks| !acks.ranges.is_empty());
         }
         drop(self.reader);
-        // The channel and all that it gave out are gone, so this is the last hand on the log.
-        let closed = Arc::into_inner(self.log).map(Log::close);
-        if let Some(Err(failure)) = closed {
+        // Whoever else has a hand on the log is just handing a record in, and nobody follows.
+        let mut log = self.log;
+        let log = loop {
+            match Arc::try_unwrap(log) {
+                Ok(log) => break log,
+                Err(shared) => log = shared,
+            }
+            thread::yield_now();
+        };
+        if let Err(failure) = log.close() {
             error!(channel = %self.core.name, "file channel was not closed in order: {failure}");
+            return false;
         }
+        is_written
     }
 
     fn read(&mut self, from: u64) {
@@ -197,13 +220,17 @@ impl Keeper {
             all if all == frame.end - frame.start => vec![stored],
             _ => self.waiting_parts(&frame, &stored),
         };
-        self.core.with(|state, outside| {
+        let lost = self.core.with(|state, outside| {
             let gap = state.gap();
+            let passed = gap.start..frame.start.clamp(gap.start, gap.end);
+            let lost = self.pass_over(state, passed, outside);
             if frame.end <= gap.start {
                 // Read again after a new reader was begun within a frame.
             } else if frame.start >= gap.end {
                 // It is in memory, and nothing stands between it and what was read before.
                 state.skip_gap(gap.end, outside);
+            } else if state.passes_hidden(frame.start) {
+                state.skip_gap(frame.end, outside);
             } else {
                 let filled = Filled::Events {
                     stored,
@@ -212,7 +239,32 @@ impl Keeper {
                 };
                 state.fill_gap(filled, outside);
             }
+            lost
         });
+        self.tell_lost(lost, 0);
+    }
+
+    /// The log went on behind these sequences. What was acknowledged may be gone with its segment;
+    /// anything else that is not there is lost.
+    fn pass_over(&self, state: &mut State, passed: Range<u64>, outside: &mut Outside) -> u64 {
+        let missing = self.acknowledged.missing(passed.clone());
+        let missing = missing.saturating_sub(state.hidden_in(&passed));
+        match missing {
+            0 => 0,
+            missing => {
+                let items = passed;
+                state.fill_gap(Filled::Lost { items, missing }, outside)
+            }
+        }
+    }
+
+    fn tell_lost(&self, lost: u64, frames: u64) {
+        if lost > 0 {
+            error!(
+                channel = %self.core.name,
+                "{lost} events in {frames} damaged frames of the file channel are lost; all others are delivered"
+            );
+        }
     }
 
     /// What of a frame is not acknowledged.
@@ -250,18 +302,15 @@ impl Keeper {
             let missing = self.acknowledged.missing(items.clone());
             state.fill_gap(Filled::Lost { items, missing }, outside)
         });
-        if lost > 0 {
-            error!(
-                channel = %self.core.name,
-                "{lost} events in {frames} damaged frames of the file channel are lost; all others are delivered"
-            );
-        }
+        self.tell_lost(lost, frames);
     }
 
     /// The log ends before the gap does.
     fn nothing_more(&self) {
-        let gap = self.core.with(|state, _| state.gap());
-        if self.acknowledged.missing(gap.clone()) == 0 {
+        let (gap, hidden) = self
+            .core
+            .with(|state, _| (state.gap(), state.hidden_in(&state.gap())));
+        if self.acknowledged.missing(gap.clone()) <= hidden {
             self.core
                 .with(|state, outside| state.skip_gap(gap.end, outside));
             return;

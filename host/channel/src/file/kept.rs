@@ -6,12 +6,11 @@ use std::error::Error;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flumen_core::ComponentName;
 use flumen_wal::{LogState, Passing};
 
 use super::payload::{
-    Head, KeptState, MAGIC, PayloadError, STATE_OVERHEAD_BYTES, decode_snapshot, decode_states,
-    encode_snapshot,
+    Head, KeptRecord, MAGIC, PayloadError, Record, decode_record, decode_snapshot, encode_snapshot,
+    kept_bytes,
 };
 
 /// The fold. Clones are the same one.
@@ -25,7 +24,12 @@ pub(super) struct Kept {
 struct Inner {
     /// Bytes of the bodies of all events that are not acknowledged.
     size_bytes: u64,
-    states: BTreeMap<ComponentName, KeptState>,
+    /// Records up to this generation are dropped.
+    forgotten: u64,
+    /// By generation, and by frame: a put may have two parts in one channel.
+    records: BTreeMap<(u64, u64), KeptRecord>,
+    /// What they take in a snapshot.
+    records_bytes: u64,
     /// Why a frame could not be taken in, the first time.
     problem: Option<PayloadError>,
 }
@@ -37,26 +41,19 @@ impl Kept {
         self.lock().size_bytes
     }
 
-    /// The newest state of each component.
-    pub(super) fn states(&self) -> Vec<KeptState> {
-        self.lock().states.values().cloned().collect()
+    /// Up to which generation records were forgotten.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.lock().forgotten
     }
 
-    /// Bytes that the states take in a snapshot when these are the newest of their components.
-    pub(super) fn states_bytes_with(&self, new: &[KeptState]) -> u64 {
-        let bytes = |state: &KeptState| {
-            let name = state.component.as_str().len();
-            (STATE_OVERHEAD_BYTES + name + state.bytes.len()) as u64
-        };
-        let inner = self.lock();
-        let stay = |state: &&KeptState| new.iter().all(|own| own.component != state.component);
-        inner
-            .states
-            .values()
-            .filter(stay)
-            .chain(new)
-            .map(bytes)
-            .sum()
+    /// The records that were not forgotten, by generation.
+    pub(super) fn records(&self) -> Vec<KeptRecord> {
+        self.lock().records.values().cloned().collect()
+    }
+
+    /// Bytes that the records take in a snapshot.
+    pub(super) fn records_bytes(&self) -> u64 {
+        self.lock().records_bytes
     }
 
     /// Why a frame that is whole could not be taken in.
@@ -70,33 +67,57 @@ impl Kept {
 }
 
 impl Inner {
-    fn take_in(&mut self, payload: &[u8]) -> Result<(), PayloadError> {
-        let head = Head::decode(payload, MAGIC)?;
-        let states = payload.get(head.states()).ok_or(PayloadError::Length)?;
-        for state in decode_states(states)? {
-            self.states.insert(state.component.clone(), state);
-        }
+    fn take_in(&mut self, frame: Passing<'_>) -> Result<(), PayloadError> {
+        let head = Head::decode(frame.payload, MAGIC)?;
+        let record = decode_record(frame.payload, &head)?;
         let size = self.size_bytes.saturating_add(head.size_bytes);
-        self.size_bytes = size.saturating_sub(head.released_bytes);
+        self.size_bytes = size.saturating_sub(head.tail.released_bytes);
+        if let Some(record) = record {
+            self.keep(KeptRecord {
+                record,
+                sequence: frame.sequence,
+                first_item: frame.first_item,
+                items: frame.items,
+                size_bytes: head.size_bytes,
+            });
+        }
+        self.forget(head.tail.forgotten);
         Ok(())
+    }
+
+    fn keep(&mut self, kept: KeptRecord) {
+        self.records_bytes += kept_bytes(&kept.record);
+        let key = (kept.record.generation, kept.sequence);
+        self.records.insert(key, kept);
+    }
+
+    fn forget(&mut self, generation: u64) {
+        self.forgotten = self.forgotten.max(generation);
+        while let Some(first) = self.records.first_entry()
+            && first.key().0 <= self.forgotten
+        {
+            let bytes = kept_bytes(&first.remove().record);
+            self.records_bytes = self.records_bytes.saturating_sub(bytes);
+        }
     }
 }
 
 impl LogState for Kept {
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let (size_bytes, states) = decode_snapshot(snapshot)?;
+        let snapshot = decode_snapshot(snapshot)?;
         let mut inner = self.lock();
-        inner.size_bytes = size_bytes;
-        inner.states = states
-            .into_iter()
-            .map(|state| (state.component.clone(), state))
-            .collect();
+        *inner = Inner::default();
+        inner.size_bytes = snapshot.size_bytes;
+        for kept in snapshot.records {
+            inner.keep(kept);
+        }
+        inner.forget(snapshot.forgotten);
         Ok(())
     }
 
     fn apply(&mut self, frame: Passing<'_>) {
         let mut inner = self.lock();
-        if let Err(error) = inner.take_in(frame.payload) {
+        if let Err(error) = inner.take_in(frame) {
             inner.problem.get_or_insert(error);
         }
     }
@@ -107,6 +128,16 @@ impl LogState for Kept {
 
     fn snapshot(&self, bytes: &mut Vec<u8>) {
         let inner = self.lock();
-        encode_snapshot(inner.size_bytes, inner.states.values(), bytes);
+        encode_snapshot(
+            inner.size_bytes,
+            inner.forgotten,
+            inner.records.values(),
+            bytes,
+        );
     }
+}
+
+/// Bytes that a record takes in a snapshot.
+pub(super) fn bytes_of(record: &Record) -> u64 {
+    kept_bytes(record)
 }

@@ -4,14 +4,14 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use flumen_core::channel::{Lease, LeaseOwner, TakeLimits};
+use flumen_core::channel::{Lease, TakeLimits};
 use flumen_core::future::ready;
-use flumen_core::{BoxFuture, Fault, FaultKind, Side};
-use flumen_wal::{AppendError, Appended, Record};
+use flumen_core::{BoxFuture, Fault};
+use flumen_wal::{AppendError, Appended};
 
 use super::acks::Acks;
 use super::core::Core;
-use super::owner::Owner;
+use super::owner::{InFlight, Owner};
 use super::payload;
 use super::sending::{Sending, Settle};
 use super::state::{NoEvents, Stored, Taken};
@@ -76,25 +76,29 @@ fn lease(owner: &Arc<Owner>, taken: Taken) -> Lease {
 }
 
 /// Events under lease. Dropping them gives them back.
-struct FileLease {
+pub(super) struct FileLease {
     owner: Arc<Owner>,
     taken: Option<Taken>,
 }
 
 impl FileLease {
-    fn end(&mut self, kept: &[u32]) -> BoxFuture<'static, Result<(), Fault>> {
+    /// All events but those at these indices are delivered. With a record that is as durable as a
+    /// put, in one step.
+    pub(super) fn end(
+        &mut self,
+        kept: &[u32],
+        record: Option<payload::Record>,
+    ) -> BoxFuture<'static, Result<(), Fault>> {
+        // Before the lease is over: events that cannot be acknowledged come again.
+        let in_flight = match self.owner.admit(record.as_ref()) {
+            Ok(in_flight) => in_flight,
+            Err(fault) => return ready(Err(fault)),
+        };
         let Some(taken) = self.taken.take() else {
             return ready(Ok(()));
         };
         let room = taken.room();
-        let mut ranges: Vec<Range<u64>> = Vec::new();
-        for stored in taken.segments() {
-            let range = stored.first_sequence..stored.end();
-            match ranges.last_mut() {
-                Some(last) if last.end == range.start => last.end = range.end,
-                _ => ranges.push(range),
-            }
-        }
+        let ranges = joined(taken.segments());
         let back = match kept {
             [] => Vec::new(),
             kept => Stored::kept(taken.into_segments(), kept),
@@ -102,50 +106,45 @@ impl FileLease {
         let delivered = without(&ranges, &back);
         let ended = Ended {
             core: Arc::clone(self.owner.core()),
+            _in_flight: in_flight,
             room,
             delivered: back
                 .iter()
                 .fold(room, |left, stored| left.minus(stored.room())),
             back: Mutex::new(back),
         };
-        if delivered.is_empty() {
-            ended.leave(Vec::new());
-            return ready(Ok(()));
-        }
-        if !self.owner.is_strict() {
+        if record.is_none() && (delivered.is_empty() || !self.owner.is_strict()) {
             ended.leave(delivered);
             return ready(Ok(()));
         }
-        match payload::encode(&Default::default(), &[], ended.delivered.size) {
-            Ok(payload) => {
-                let record = Record {
-                    items: 0,
-                    acknowledged: delivered,
-                    payload,
-                };
-                Box::pin(Sending::new(Arc::clone(&self.owner), ended, record))
-            }
-            // Nothing in it could fail; the lazy way is the one that is left.
-            Err(_) => {
-                ended.leave(delivered);
-                ready(Ok(()))
+        match super::acknowledging(
+            &self.owner,
+            delivered,
+            ended.delivered.size,
+            record.as_ref(),
+        ) {
+            Ok(record) => Box::pin(Sending::new(Arc::clone(&self.owner), ended, record)),
+            Err(fault) => {
+                let back = ended.take_back();
+                let core = &ended.core;
+                core.with(|state, outside| state.end_lease(room, back, outside));
+                ready(Err(fault))
             }
         }
     }
 }
 
-impl LeaseOwner for FileLease {
-    fn ack(mut self: Box<Self>) -> BoxFuture<'static, Result<(), Fault>> {
-        self.end(&[])
+/// The sequences of these events, in the fewest ranges.
+fn joined<'a>(segments: impl Iterator<Item = &'a Stored>) -> Vec<Range<u64>> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for stored in segments {
+        let range = stored.first_sequence..stored.end();
+        match ranges.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => ranges.push(range),
+        }
     }
-
-    fn ack_except(mut self: Box<Self>, kept: Vec<u32>) -> BoxFuture<'static, Result<(), Fault>> {
-        self.end(&kept)
-    }
-
-    fn give_back(self: Box<Self>) {
-        drop(self);
-    }
+    ranges
 }
 
 impl Drop for FileLease {
@@ -184,6 +183,7 @@ fn without(ranges: &[Range<u64>], back: &[Stored]) -> Vec<Range<u64>> {
 /// A lease that ends with events delivered.
 struct Ended {
     core: Arc<Core>,
+    _in_flight: InFlight,
     /// All of the lease.
     room: Room,
     delivered: Room,
@@ -233,40 +233,44 @@ impl Settle for Ended {
 }
 
 /// Writes the acknowledgements that wait, and waits for those that are on their way.
-pub(super) fn settle(owner: &Arc<Owner>) -> BoxFuture<'static, Result<(), Fault>> {
-    let core = owner.core();
+pub(super) fn flush(owner: &Arc<Owner>) -> BoxFuture<'static, Result<(), Fault>> {
     let ranges_max = owner.ranges_beside(payload::HEAD_BYTES as u64);
+    let core = owner.core();
     let Acks { ranges, size_bytes } = core.with(|state, _| state.acks.take(ranges_max));
-    match payload::encode(&Default::default(), &[], size_bytes) {
-        // Without ranges too: the log answers in order, so what was sent before is answered.
-        Ok(payload) => {
-            let record = Record {
-                items: 0,
-                acknowledged: ranges,
-                payload,
-            };
-            let settled = Settled {
+    // Without ranges too: the log answers in order, so what was sent before is answered.
+    write_acks(owner, ranges, size_bytes)
+}
+
+/// Writes these acknowledgements, and waits until the log has them. When it takes them not they
+/// wait to be written.
+pub(super) fn write_acks(
+    owner: &Arc<Owner>,
+    ranges: Vec<Range<u64>>,
+    size_bytes: u64,
+) -> BoxFuture<'static, Result<(), Fault>> {
+    let core = owner.core();
+    match super::acknowledging(owner, ranges.clone(), size_bytes, None) {
+        Ok(record) => {
+            let flushed = Flushed {
                 core: Arc::clone(core),
                 size_bytes,
             };
-            Box::pin(Sending::new(Arc::clone(owner), settled, record))
+            Box::pin(Sending::new(Arc::clone(owner), flushed, record))
         }
-        Err(error) => {
+        Err(fault) => {
             core.with(|state, _| state.acks.put_back(Acks { ranges, size_bytes }));
-            let message = format!("channel {}: acknowledgements cannot be written", core.name);
-            let fault = Fault::new(FaultKind::Broken, Side::Component, message);
-            ready(Err(fault.with_cause(error)))
+            ready(Err(fault))
         }
     }
 }
 
-/// Acknowledgements that nothing waits for but the end.
-struct Settled {
+/// Acknowledgements that somebody waits for.
+struct Flushed {
     core: Arc<Core>,
     size_bytes: u64,
 }
 
-impl Settle for Settled {
+impl Settle for Flushed {
     fn settle(&self, outcome: Result<Appended, AppendError>) -> Result<(), Fault> {
         let answer = match &outcome {
             Ok(_) => Ok(()),

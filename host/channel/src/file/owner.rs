@@ -1,22 +1,20 @@
 //! What the channel and everything that it gave out hold together, and the end of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use flumen_core::{Fault, FaultKind, Side};
+use flumen_core::{BoxFuture, Fault, Side};
 use flumen_wal::Log;
 use tracing::warn;
 
 use super::core::Core;
 use super::keeper::Keeper;
-use super::kept::Kept;
-use super::payload::KeptState;
-
-/// Bytes of the states of all components together: some sources with large positions. They stand in
-/// each snapshot, so they are part of what a new segment costs.
-pub const STATES_BYTES_MAX: u64 = 4 * 1024 * 1024;
+use super::kept::{self, Kept};
+use super::payload::Record;
 
 /// How long the end of a channel waits for its log to be closed. A disk that takes longer is left
 /// to the keeper; what was confirmed is safe.
@@ -25,13 +23,25 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// What the channel and everything that it gave out hold: with the last of them the log is closed.
 pub(super) struct Owner {
     core: Arc<Core>,
+    /// Nothing once it was released. A plain mutex suffices: it is held for a copy of the pointer.
     /// Before `ending`, so that the keeper's is the last hand on the log when it is told to end.
-    log: Arc<Log>,
+    log: Mutex<Option<Arc<Log>>>,
     kept: Kept,
-    record_bytes_max: u64,
+    in_flight: Arc<AtomicU64>,
+    bounds: LogBounds,
     strict: AtomicBool,
+    ended: Arc<Ended>,
     /// Until the log is closed, the last thing that happens to it.
     _ending: Ending,
+}
+
+/// What the log takes at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogBounds {
+    /// Bytes of one record of the log.
+    pub(super) record_bytes_max: u64,
+    /// Bytes of all records of state in a snapshot.
+    pub(super) states_bytes_max: u64,
 }
 
 /// Tells the keeper to end, and waits until it has closed the log.
@@ -56,31 +66,59 @@ impl Drop for Ending {
 /// Whether the keeper has closed the log.
 #[derive(Default)]
 struct Ended {
-    is_over: Mutex<bool>,
+    end: Mutex<End>,
     over: Condvar,
 }
 
+#[derive(Default)]
+struct End {
+    is_over: bool,
+    is_well: bool,
+    wakers: Vec<Waker>,
+}
+
 impl Ended {
-    fn tell(&self) {
-        *self.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    fn lock(&self) -> MutexGuard<'_, End> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, is_well: bool) {
+        let mut end = self.lock();
+        end.is_over = true;
+        end.is_well = is_well;
+        let wakers = std::mem::take(&mut end.wakers);
+        drop(end);
         self.over.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn wait(&self) -> bool {
-        let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self
             .over
-            .wait_timeout_while(is_over, CLOSE_DEADLINE, |is_over| !*is_over);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+            .wait_timeout_while(self.lock(), CLOSE_DEADLINE, |end| !end.is_over);
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_over
+    }
+
+    /// Whether it ended well, once it has.
+    fn poll(&self, context: &Context<'_>) -> Poll<bool> {
+        let mut end = self.lock();
+        if end.is_over {
+            return Poll::Ready(end.is_well);
+        }
+        end.wakers.push(context.waker().clone());
+        Poll::Pending
     }
 }
 
 /// Tells the end of the keeper, however it ends.
-struct TellEnd(Arc<Ended>);
+struct TellEnd {
+    ended: Arc<Ended>,
+    is_well: bool,
+}
 
 impl Drop for TellEnd {
     fn drop(&mut self) {
-        self.0.tell();
+        self.ended.tell(self.is_well);
     }
 }
 
@@ -93,31 +131,38 @@ impl Owner {
         core: Arc<Core>,
         log: Log,
         kept: Kept,
-        record_bytes_max: u64,
+        bounds: LogBounds,
     ) -> Result<Owner, Fault> {
         let ended: Arc<Ended> = Arc::default();
+        let log = Arc::new(log);
+        let keeper = Keeper::new(Arc::clone(&core), Arc::clone(&log));
         let owner = Owner {
-            log: Arc::new(log),
+            log: Mutex::new(Some(log)),
             kept,
-            record_bytes_max,
+            in_flight: Arc::default(),
+            bounds,
             strict: AtomicBool::new(false),
+            ended: Arc::clone(&ended),
             _ending: Ending {
                 core: Arc::clone(&core),
                 ended: Arc::clone(&ended),
             },
             core,
         };
-        owner.start_keeper(TellEnd(ended))?;
+        let end = TellEnd {
+            ended,
+            is_well: false,
+        };
+        owner.start_keeper(keeper, end)?;
         Ok(owner)
     }
 
     /// Starts the keeper, which holds the log to its end.
-    fn start_keeper(&self, end: TellEnd) -> Result<(), Fault> {
-        let keeper = Keeper::new(Arc::clone(&self.core), Arc::clone(&self.log));
+    fn start_keeper(&self, keeper: Keeper, mut end: TellEnd) -> Result<(), Fault> {
         let started = thread::Builder::new()
             .name("file-channel".to_owned())
             .spawn(move || {
-                keeper.run();
+                end.is_well = keeper.run();
                 drop(end);
             });
         started.map(drop).map_err(|cause| {
@@ -130,8 +175,13 @@ impl Owner {
         &self.core
     }
 
-    pub(super) fn log(&self) -> &Log {
-        &self.log
+    /// The log; nothing once it was released.
+    pub(super) fn log(&self) -> Option<Arc<Log>> {
+        self.lock_log().clone()
+    }
+
+    fn lock_log(&self) -> MutexGuard<'_, Option<Arc<Log>>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether an acknowledgement waits until it is in the log.
@@ -143,35 +193,91 @@ impl Owner {
         self.strict.store(strict, Ordering::Relaxed);
     }
 
-    /// Bytes of the largest record.
-    pub(super) fn record_bytes_max(&self) -> u64 {
-        self.record_bytes_max
+    /// Bytes of the largest batch: a record of the log, less what a record of state may take.
+    pub(super) fn batch_bytes_max(&self) -> u64 {
+        let record = self.bounds.record_bytes_max;
+        record - STATE_BYTES_BESIDE.min(record / 8)
     }
 
     /// Ranges of acknowledgements for which there is room beside a payload of this size.
     pub(super) fn ranges_beside(&self, payload_bytes: u64) -> usize {
-        let room = self.record_bytes_max.saturating_sub(payload_bytes);
+        let room = self.bounds.record_bytes_max.saturating_sub(payload_bytes);
         usize::try_from(room / RANGE_BYTES).unwrap_or(usize::MAX)
     }
 
-    /// Whether the states fit a snapshot.
-    pub(super) fn check_states(&self, states: &[KeptState]) -> Result<(), Fault> {
-        if states.is_empty() {
-            return Ok(());
+    /// Lets a record pass if it fits the next snapshot beside those that are there and under way.
+    ///
+    /// # Errors
+    /// A transient fault when it does not: some have to be forgotten first.
+    pub(super) fn admit(&self, record: Option<&Record>) -> Result<InFlight, Fault> {
+        let bytes = record.map_or(0, kept::bytes_of);
+        let in_flight = InFlight::new(&self.in_flight, bytes);
+        if bytes == 0 {
+            return Ok(in_flight);
         }
-        let bytes = self.kept.states_bytes_with(states);
-        let most = STATES_BYTES_MAX.min(self.record_bytes_max / 4);
-        if bytes > most {
-            let message = format!(
-                "channel {}: the states of its sources and components take {bytes} bytes, more \
-                 than the {most} that it keeps; let them keep less",
-                self.core.name
-            );
-            return Err(Fault::new(FaultKind::Broken, Side::Component, message));
+        let kept = self.kept.records_bytes();
+        if kept + self.in_flight.load(Ordering::Relaxed) <= self.bounds.states_bytes_max {
+            return Ok(in_flight);
         }
-        Ok(())
+        self.core.with(|state, _| {
+            if state.forgotten() > self.kept.forgotten() {
+                state.set_forget_due();
+            }
+        });
+        let message = format!(
+            "channel {}: it keeps {kept} bytes of states that the state folder has not written, \
+             and has no room for more; make room where the state folder is",
+            self.core.name
+        );
+        Err(Fault::transient(Side::Machine, message))
+    }
+
+    /// The records and how far they were forgotten.
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// Ends the keeper, which closes the log. Ready when it has.
+    pub(super) fn release(&self) -> BoxFuture<'static, Result<(), Fault>> {
+        drop(self.lock_log().take());
+        self.core.with(|state, _| state.is_ending = true);
+        let (core, ended) = (Arc::clone(&self.core), Arc::clone(&self.ended));
+        Box::pin(async move {
+            match poll_fn(|context| ended.poll(context)).await {
+                true => Ok(()),
+                false => {
+                    let message = format!("channel {}: its log was not closed well", core.name);
+                    Err(Fault::transient(Side::Machine, message))
+                }
+            }
+        })
     }
 }
+
+/// Bytes of records on their way into the log; counts them out when it is dropped.
+pub(super) struct InFlight {
+    all: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl InFlight {
+    fn new(all: &Arc<AtomicU64>, bytes: u64) -> Self {
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            all: Arc::clone(all),
+            bytes,
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes that are kept for a record of state beside a batch: the largest that the agent writes.
+const STATE_BYTES_BESIDE: u64 = 2 * 1024 * 1024;
 
 /// Bytes of an acknowledged range in a record.
 const RANGE_BYTES: u64 = 16;

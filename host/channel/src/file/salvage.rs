@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use flumen_core::EventBatch;
 use flumen_core::batch::{BatchBuilder, BatchError};
-use flumen_wal::{AppendError, Failure, Folder, Log, OpenError, Options, Record};
+use flumen_wal::{AppendError, Failure, Folder, Log, OpenError, Options};
 
 use super::folder::LOG_FOLDER;
 use super::image::{ChannelImage, ImageError, Stored};
 use super::kept::Kept;
-use super::payload::{Payload, PayloadError};
+use super::payload::{KeptRecord, Payload, PayloadError};
 
 /// Events in one frame of the copy, when those of the channel are smaller.
 const FRAME_EVENTS_MAX: usize = 1000;
@@ -89,8 +89,8 @@ pub struct Salvaged {
     pub folder: PathBuf,
     /// Events that were copied: all that wait and can be read.
     pub events: u64,
-    /// States of components that were copied.
-    pub states: u64,
+    /// Records of state that were copied: all that the agent had not yet taken over.
+    pub records: u64,
     /// Damaged frames.
     pub lost_frames: u64,
     /// Events in damaged frames; some may have been acknowledged.
@@ -99,8 +99,8 @@ pub struct Salvaged {
     pub unreadable_events: u64,
 }
 
-/// Copies the events that wait, in their order, and the states of components into a new log in the
-/// folder `to`, as one of `dataDirs`. The channel itself is not touched. Events get new sequences, from
+/// Copies the events that wait, in their order, and the records of state into a new log in the folder
+/// `to`, as one of `dataDirs`. The channel itself is not touched. Events get new sequences, from
 /// 0. The copy is durable when this returns well; when it does not, it is incomplete.
 ///
 /// # Errors
@@ -126,13 +126,15 @@ pub fn salvage(image: &ChannelImage, to: &Path) -> Result<Salvaged, SalvageError
     let mut copy = Copy {
         log,
         builder: BatchBuilder::new(),
+        records: image.records(),
+        forgotten: image.forgotten(),
         result: Salvaged {
             folder,
             ..Salvaged::default()
         },
     };
     copy.events(image)?;
-    copy.states(image)?;
+    copy.other_records()?;
     copy.log.close().map_err(SalvageError::Close)?;
     Ok(copy.result)
 }
@@ -140,6 +142,9 @@ pub fn salvage(image: &ChannelImage, to: &Path) -> Result<Salvaged, SalvageError
 struct Copy {
     log: Log,
     builder: BatchBuilder,
+    /// Those that are not copied yet, by generation.
+    records: Vec<KeptRecord>,
+    forgotten: u64,
     result: Salvaged,
 }
 
@@ -160,12 +165,45 @@ impl Copy {
                     events,
                 } => {
                     let waiting = image.waiting(first_sequence, &events);
-                    let events = events.select(&waiting).map_err(SalvageError::Batch)?;
-                    self.add(&events)?;
+                    let own = events.select(&waiting).map_err(SalvageError::Batch)?;
+                    match self.take_record(first_sequence, events.len()) {
+                        None => self.add(&own)?,
+                        Some(record) => self.with_record(own, record)?,
+                    }
                 }
             }
         }
         self.flush()
+    }
+
+    /// The record that came with these events.
+    fn take_record(&mut self, first_sequence: u64, events: usize) -> Option<KeptRecord> {
+        let is_it = |own: &KeptRecord| {
+            own.items > 0 && own.first_item == first_sequence && own.items as usize == events
+        };
+        let place = self.records.iter().position(is_it)?;
+        Some(self.records.remove(place))
+    }
+
+    /// Events and their record stay in one frame, because one may decide over the other.
+    fn with_record(&mut self, events: EventBatch, kept: KeptRecord) -> Result<(), SalvageError> {
+        self.flush()?;
+        self.result.events += events.len() as u64;
+        self.result.records += 1;
+        self.write(&Payload {
+            events,
+            record: Some(kept.record),
+            released_bytes: 0,
+            forgotten: self.forgotten,
+        })
+    }
+
+    /// Records whose events are gone, or that never had any.
+    fn other_records(&mut self) -> Result<(), SalvageError> {
+        for kept in std::mem::take(&mut self.records) {
+            self.with_record(EventBatch::empty(), kept)?;
+        }
+        Ok(())
     }
 
     fn add(&mut self, events: &EventBatch) -> Result<(), SalvageError> {
@@ -199,27 +237,14 @@ impl Copy {
         self.result.events += events.len() as u64;
         self.write(&Payload {
             events: events.clone(),
-            states: Vec::new(),
+            record: None,
             released_bytes: 0,
-        })
-    }
-
-    /// The states come last: with part of the events they would say that the others are over.
-    fn states(&mut self, image: &ChannelImage) -> Result<(), SalvageError> {
-        let states = image.states();
-        if states.is_empty() {
-            return Ok(());
-        }
-        self.result.states = states.len() as u64;
-        self.write(&Payload {
-            events: EventBatch::empty(),
-            states,
-            released_bytes: 0,
+            forgotten: self.forgotten,
         })
     }
 
     fn write(&mut self, payload: &Payload) -> Result<(), SalvageError> {
-        let record = Record {
+        let record = flumen_wal::Record {
             items: u32::try_from(payload.events.len()).unwrap_or(u32::MAX),
             acknowledged: Vec::new(),
             payload: payload.encode().map_err(SalvageError::Payload)?,

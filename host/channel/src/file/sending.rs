@@ -80,7 +80,11 @@ impl<S: Settle> Sending<S> {
     fn send(&mut self, record: Record) {
         let sent = Arc::clone(&self.sent);
         let done = Box::new(move |outcome| sent.done(outcome));
-        match self.owner.log().append(record, done) {
+        let Some(log) = self.owner.log() else {
+            let refusal = Refusal::Closed;
+            return self.sent.done(Err(AppendError { record, refusal }));
+        };
+        match log.append(record, done) {
             Ok(()) => {}
             Err(busy) if matches!(busy.refusal, Refusal::Busy) => {
                 self.unsent = Some(busy.record);

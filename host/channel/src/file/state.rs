@@ -9,6 +9,7 @@
 //! a gap is begun; takes come from before the gap, and the keeper reads what is in it. The tail
 //! keeps the newest events, so that a gap that was read up has them at hand.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -78,6 +79,17 @@ pub(super) struct State {
     /// Queued events of the tail.
     tail_events: u64,
     gap: Range<u64>,
+    /// Frames behind the start of the gap that are in the log and must not be shown: prepared, or
+    /// withdrawn. First sequence to the one behind the last.
+    hidden: BTreeMap<u64, u64>,
+    /// Whether it is known which of the puts in the log count.
+    is_settled: bool,
+    /// Behind the newest event that was ever taken. Older frames may have parts under lease.
+    taken_until: u64,
+    /// Records up to this generation are of no use any more.
+    forgotten: u64,
+    /// Somebody waits for the log to know that.
+    forget_due: bool,
     /// Those who wait for the log to take their record.
     busy: Vec<Waker>,
     keeper: Keeper,
@@ -117,6 +129,11 @@ impl State {
             head: Frames::default(),
             tail: Frames::default(),
             tail_events: 0,
+            hidden: BTreeMap::new(),
+            is_settled: false,
+            taken_until: 0,
+            forgotten: 0,
+            forget_due: false,
             busy: Vec::new(),
             keeper: Keeper::Awake,
             probe_at: None,
@@ -189,8 +206,8 @@ impl State {
                 self.tail_events -= self.drop_frame(frame);
                 self.gap.end = frame.end;
             } else if !self.head.is_one() {
-                // The newest, which is needed last. It is whole: takes begin at the oldest.
-                let Some(frame) = self.head.pop_back() else {
+                // The newest, which is needed last, unless something of it was taken.
+                let Some(frame) = self.head.pop_back_from(self.taken_until) else {
                     return;
                 };
                 let dropped = self.drop_frame(frame);
@@ -221,9 +238,10 @@ impl State {
 
     /// What the keeper reads next: the first sequence of the gap, when there is room for it.
     pub(super) fn wanted(&self) -> Option<u64> {
-        let is_wanted = !self.gap.is_empty()
+        let is_wanted = self.is_settled
+            && !self.gap.is_empty()
             && self.unreadable.is_none()
-            && self.head.weight() < self.window.read_ahead_bytes;
+            && (self.head.weight() < self.window.read_ahead_bytes || self.accounts.ready() == 0);
         is_wanted.then_some(self.gap.start)
     }
 
@@ -288,13 +306,16 @@ impl State {
                 frame,
                 weight,
             } => {
+                // A frame weighs until its last event that waits is taken.
+                if let Some(last) = stored.last() {
+                    self.head.push(Frame {
+                        first: frame.start,
+                        end: last.end(),
+                        weight,
+                    });
+                }
                 let room = self.queue.put_back(stored);
                 self.accounts.now_ready(room.events);
-                self.head.push(Frame {
-                    first: frame.start,
-                    end: frame.end,
-                    weight,
-                });
                 frame.end
             }
             Filled::Lost { items, missing } => {
@@ -319,6 +340,91 @@ impl State {
             self.close_gap();
             self.accounts.serve(outside);
         }
+    }
+
+    /// A frame is in the log, and nobody is to see its events.
+    pub(super) fn hide(&mut self, frame: Range<u64>) {
+        self.hidden.insert(frame.start, frame.end);
+    }
+
+    /// How many hidden events stand in this part of the gap. Frames are in it as a whole.
+    pub(super) fn hidden_in(&self, part: &Range<u64>) -> u64 {
+        let frames = self.hidden.range(part.clone());
+        frames.map(|(first, end)| end - first).sum()
+    }
+
+    /// Whether the frame that begins here is hidden. The gap passes it.
+    pub(super) fn passes_hidden(&mut self, first: u64) -> bool {
+        self.hidden.remove(&first).is_some()
+    }
+
+    /// A hidden put counts from now on.
+    pub(super) fn publish(
+        &mut self,
+        stored: Stored,
+        room: Room,
+        weight: u64,
+        outside: &mut Outside,
+    ) {
+        self.hidden.remove(&stored.first_sequence);
+        if stored.events.is_empty() {
+            self.accounts.queue_reserved(room, 0);
+        } else if self.gap.contains(&stored.first_sequence) {
+            // The keeper reads it in its turn.
+            self.accounts.queue_reserved(room, 0);
+        } else {
+            let frame = Frame {
+                first: stored.first_sequence,
+                end: stored.end(),
+                weight,
+            };
+            if self.gap.is_empty() || frame.first < self.gap.start {
+                self.accounts.queue_reserved(room, room.events);
+                self.head.insert(frame);
+            } else {
+                self.accounts.queue_reserved(room, 0);
+                self.tail_events += room.events;
+                self.tail.insert(frame);
+            }
+            self.queue.put_back(vec![stored]);
+            self.evict();
+        }
+        self.accounts.serve(outside);
+    }
+
+    /// It is known which puts of the log count; these do not, and left the channel.
+    pub(super) fn settle(&mut self, withdrawn: &[(Range<u64>, u64)], outside: &mut Outside) {
+        for (frame, size) in withdrawn {
+            self.hide(frame.clone());
+            self.accounts.unqueue(Room {
+                events: frame.end - frame.start,
+                size: *size,
+            });
+        }
+        self.is_settled = true;
+        self.accounts.serve(outside);
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// Up to which generation records are of no use any more.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    pub(super) fn forget(&mut self, generation: u64) {
+        self.forgotten = self.forgotten.max(generation);
+    }
+
+    /// The log has to know soon what may be forgotten.
+    pub(super) fn set_forget_due(&mut self) {
+        self.forget_due = true;
+    }
+
+    pub(super) fn take_forget_due(&mut self) -> bool {
+        std::mem::take(&mut self.forget_due)
     }
 
     /// The tail is the head from now on.
@@ -395,6 +501,7 @@ impl State {
         self.accounts.lease(taken.room());
         // All below the last event that was taken are taken, so their frames leave the window.
         self.head.pass(taken.end());
+        self.taken_until = self.taken_until.max(taken.end());
         Ok(taken)
     }
 

@@ -2,8 +2,11 @@
 
 mod backlog;
 mod contract;
+mod crash;
 mod image;
+mod model;
 mod restart;
+mod rig;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +18,11 @@ use flumen_core::settings::{Settings, Value};
 use flumen_core::{ComponentName, EventBatch};
 use tempfile::TempDir;
 
+use super::payload::Record;
+use super::put::Granted;
+use super::state::Bodies;
 use super::{Beside, FileChannel};
+use crate::bounded::Room;
 
 /// Settings with small segments and without a wait for the disk.
 fn settings(folder: &Path) -> Settings {
@@ -88,6 +95,40 @@ async fn put(channel: &Arc<FileChannel>, events: EventBatch) {
     put_all(&[part], None).await.unwrap();
 }
 
+/// Puts events with a record, past the contract.
+async fn put_with(
+    channel: &Arc<FileChannel>,
+    events: EventBatch,
+    record: Option<Record>,
+) -> Result<(), flumen_core::Fault> {
+    granted(channel, &events)
+        .ok_or_else(full)?
+        .commit(record)
+        .await
+}
+
+/// Room for these events, when there is some.
+fn granted(channel: &Arc<FileChannel>, events: &EventBatch) -> Option<Granted> {
+    let need = Room::of::<Bodies>(events);
+    let reserved = channel
+        .owner
+        .core()
+        .with(|state, _| state.accounts.try_reserve(need));
+    reserved.ok().map(|()| channel.granted(need, events))
+}
+
+fn full() -> flumen_core::Fault {
+    flumen_core::Fault::transient(flumen_core::Side::Machine, "no room")
+}
+
+fn record(generation: u64, bytes: &[u8]) -> Record {
+    Record {
+        generation,
+        decider: None,
+        bytes: Arc::from(bytes),
+    }
+}
+
 fn at_most(events: usize) -> TakeLimits {
     TakeLimits {
         events,
@@ -96,7 +137,7 @@ fn at_most(events: usize) -> TakeLimits {
 }
 
 /// A wait that only a defect outlasts.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(20);
 
 /// Sequences and numbers of a lease.
 fn seen(lease: &flumen_core::channel::Lease) -> Vec<(u64, u64)> {

@@ -60,14 +60,22 @@ impl Frames {
         self.frames.push_back(frame);
     }
 
+    /// Adds a frame at its place.
+    pub(super) fn insert(&mut self, frame: Frame) {
+        self.weight += frame.weight;
+        let place = self.frames.partition_point(|own| own.first < frame.first);
+        self.frames.insert(place, frame);
+    }
+
     pub(super) fn pop_front(&mut self) -> Option<Frame> {
         let frame = self.frames.pop_front()?;
         self.weight = self.weight.saturating_sub(frame.weight);
         Some(frame)
     }
 
-    pub(super) fn pop_back(&mut self) -> Option<Frame> {
-        let frame = self.frames.pop_back()?;
+    /// Takes out the newest if nothing of it is before this sequence.
+    pub(super) fn pop_back_from(&mut self, sequence: u64) -> Option<Frame> {
+        let frame = self.frames.pop_back_if(|own| own.first >= sequence)?;
         self.weight = self.weight.saturating_sub(frame.weight);
         Some(frame)
     }

@@ -68,6 +68,13 @@ pub enum ImportError {
         /// Of how many.
         total: u64,
     },
+    /// What says which imports were made cannot be read or written.
+    Ledger {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        error: io::Error,
+    },
     /// The channel refused events.
     Put {
         /// How many events are in the channel.
@@ -134,6 +141,11 @@ impl fmt::Display for ImportError {
                 f,
                 "the channel holds {done} of {total} events of another import, from {folders}; finish that one first, or import into another folder"
             ),
+            Self::Ledger { path, error } => write!(
+                f,
+                "cannot use {}, which says what was imported: {error}",
+                path.display()
+            ),
             Self::Put { done, error } => write!(
                 f,
                 "the import stopped after {done} events and can be continued by the same command: {error}"
@@ -145,7 +157,7 @@ impl fmt::Display for ImportError {
 impl std::error::Error for ImportError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Read { error, .. } => Some(error),
+            Self::Read { error, .. } | Self::Ledger { error, .. } => Some(error),
             Self::Put { error, .. } => Some(error),
             _ => None,
         }

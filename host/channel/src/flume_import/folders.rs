@@ -36,8 +36,7 @@ pub struct FlumeChannel {
     pub(super) logs: Vec<Vec<LogFile>>,
     /// Folders that hold a checkpoint.
     pub(super) checkpoints: Vec<PathBuf>,
-    /// The folders as they were told, for messages.
-    pub(super) told: String,
+    told: String,
     _locks: Vec<FolderLock>,
 }
 
@@ -78,6 +77,11 @@ impl FlumeChannel {
             check_meta(log)?;
         }
         Ok(channel)
+    }
+
+    /// The folders as they were named, for messages.
+    pub fn told(&self) -> &str {
+        &self.told
     }
 
     /// How many log files there are.

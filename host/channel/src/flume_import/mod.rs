@@ -3,7 +3,8 @@
 //! ```text
 //! FlumeChannel::open   folders told apart, locked against a Flume that would start, nothing written
 //!              survey  one pass over the logs: which events wait, in Flume's order; pointers only
-//! import               a second pass: the events, in puts that carry how far the import is
+//! import               a second pass: the events
+//! Ledger               what was imported, beside the channel's log
 //! ```
 //!
 //! # What waits
@@ -21,10 +22,10 @@
 //! at the end of a file is not told as damage, but the same holds for it.
 //!
 //! # Once
-//! Each put carries the number of events that are over, as the state of a component that is named
-//! after the backlog ([`ImportState`]). A durable channel writes it in the same frame as the events.
-//! An import that was cut off goes on behind the last event that counted, and one that is complete is
-//! not begun again.
+//! A file beside the channel's log says which backlog is brought in and from which event of the log on
+//! ([`Ledger`]). A put is one frame of the log, there as a whole or not at all, so after a crash the log
+//! says how far the import came, and it goes on behind that. No agent runs on the channel before it is
+//! complete, and one that is complete is not begun again.
 //!
 //! # Bounds
 //! About forty bytes of memory for each waiting event, as long as the import takes, and one record.
@@ -32,12 +33,12 @@
 mod checkpoint;
 mod error;
 mod folders;
+mod ledger;
 mod locks;
 mod merge;
 mod moving;
 mod reader;
 mod replay;
-mod state;
 mod survey;
 #[cfg(test)]
 #[cfg(not(feature = "loom"))]
@@ -45,6 +46,6 @@ mod tests;
 
 pub use error::ImportError;
 pub use folders::FlumeChannel;
+pub use ledger::{LEDGER_NAME, Ledger};
 pub use moving::{Imported, import};
-pub use state::ImportState;
 pub use survey::{CheckpointUse, DAMAGE_LISTED_MAX, Damage, Survey};

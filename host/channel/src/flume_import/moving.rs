@@ -5,15 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use flumen_codec::flume_log::{FlumePointer, FormatError, Operation, PutEvent};
-use flumen_core::ComponentName;
 use flumen_core::batch::{BatchBuilder, BatchError, EventBatch, HeaderName};
-use flumen_core::channel::{Channel, PutPart, SourceState, put_all};
+use flumen_core::channel::{Channel, PutError, PutPart, ReserveError, put_all};
 use flumen_core::limits::BATCH_HEADERS_MAX;
 
 use super::error::ImportError;
 use super::folders::FlumeChannel;
 use super::reader::LogReader;
-use super::state::ImportState;
 use super::survey::{DAMAGE_LISTED_MAX, Damage, Survey};
 
 /// Events in one put. The cost of a durable frame is gone at that many, and a channel with a smaller
@@ -46,22 +44,19 @@ pub struct Imported {
     pub damaged_events: u64,
 }
 
-/// Puts the backlog into a channel, in order. `states` are those that the channel has recovered;
+/// Puts the backlog into a channel, in order, behind its first `done` events, which are there already.
 /// `told` hears after each put how many events are over. Reads files, so it is not for a thread that
 /// serves others.
 ///
 /// # Errors
-/// [`ImportError`]: imported before, another import begun, a channel that is full or fails. What was
-/// put before stays, and the same import goes on behind it.
+/// [`ImportError`]: a channel that is full or fails, folders that change. What was put before stays.
 pub async fn import(
     flume: &FlumeChannel,
     survey: &Survey,
     into: &Arc<dyn Channel>,
-    states: &[(ComponentName, Vec<u8>)],
+    done: u64,
     told: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Imported, ImportError> {
-    let name = ImportState::name(survey.fingerprint());
-    let done = done_before(&name, states)?;
     flume.check_unchanged()?;
     let mut mover = Mover {
         events: Events {
@@ -70,71 +65,40 @@ pub async fn import(
             names: HashMap::new(),
         },
         into: Arc::clone(into),
-        name,
-        state: ImportState {
-            done,
-            total: survey.events(),
-            folders: flume.told.clone(),
-        },
+        done,
         builder: BatchBuilder::new(),
-        read: done,
         result: Imported {
             resumed_after: done,
             ..Imported::default()
         },
     };
-    let from = usize::try_from(done).unwrap_or(usize::MAX);
-    for word in survey.waiting.get(from..).unwrap_or_default() {
-        mover.add(FlumePointer::from_word(*word), told).await?;
+    let mut pointers = survey
+        .waiting
+        .iter()
+        .map(|word| FlumePointer::from_word(*word));
+    // Those that cannot be read were not put, so only reading tells where to go on.
+    let mut passed = 0;
+    while passed < done {
+        let Some(pointer) = pointers.next() else {
+            break;
+        };
+        passed += u64::from(mover.events.read(pointer)?.is_ok());
+    }
+    for pointer in pointers {
+        mover.add(pointer, told).await?;
     }
     mover.put(told).await?;
     flume.check_unchanged()?;
     Ok(mover.result)
 }
 
-/// How many events an earlier import of this backlog has left in the channel.
-fn done_before(
-    name: &ComponentName,
-    states: &[(ComponentName, Vec<u8>)],
-) -> Result<u64, ImportError> {
-    let mut done = 0;
-    for (own, bytes) in states.iter().filter(|(own, _)| ImportState::is_name(own)) {
-        let Some(state) = ImportState::decode(bytes) else {
-            return Err(ImportError::OtherImport {
-                folders: "another version of flumen".to_owned(),
-                done: 0,
-                total: 0,
-            });
-        };
-        match (own == name, state.is_complete()) {
-            (true, true) => {
-                return Err(ImportError::AlreadyImported {
-                    events: state.total,
-                });
-            }
-            (true, false) => done = state.done,
-            (false, true) => {}
-            (false, false) => {
-                return Err(ImportError::OtherImport {
-                    folders: state.folders,
-                    done: state.done,
-                    total: state.total,
-                });
-            }
-        }
-    }
-    Ok(done)
-}
-
 /// Collects events into puts.
 struct Mover<'f> {
     events: Events<'f>,
     into: Arc<dyn Channel>,
-    name: ComponentName,
-    state: ImportState,
+    /// Events in the channel.
+    done: u64,
     builder: BatchBuilder,
-    /// Events that were read, those in the builder included.
-    read: u64,
     result: Imported,
 }
 
@@ -148,7 +112,6 @@ impl Mover<'_> {
             Ok(event) => event,
             Err(error) => {
                 self.note_damage(pointer, &error);
-                self.read += 1;
                 return Ok(());
             }
         };
@@ -163,11 +126,9 @@ impl Mover<'_> {
         if self.builder.append(&event).is_err() {
             // Too many header names together; alone it fits, because it was a batch by itself.
             self.put(told).await?;
-            if let Err(error) = self.builder.append(&event) {
-                self.note_damage(pointer, &error);
-            }
+            let appended = self.builder.append(&event);
+            appended.map_err(|error| self.unfit(&error))?;
         }
-        self.read += 1;
         Ok(())
     }
 
@@ -175,33 +136,33 @@ impl Mover<'_> {
         if self.builder.is_empty() {
             return Ok(());
         }
-        let done = self.state.done;
-        let builder = std::mem::take(&mut self.builder);
-        let events = builder.finish().map_err(|error| ImportError::Put {
-            done,
-            error: flumen_core::channel::PutError::Refused(
-                flumen_core::channel::ReserveError::TooLarge {
-                    channel: self.into.name().clone(),
-                    reason: error.to_string(),
-                },
-            ),
-        })?;
-        self.state.done = self.read;
-        let state = SourceState {
-            source: self.name.clone(),
-            bytes: self.state.encode().into(),
-        };
+        let finished = std::mem::take(&mut self.builder).finish();
+        let events = finished.map_err(|error| self.unfit(&error))?;
         let (count, bytes) = (events.len() as u64, events.body_bytes());
         let part = PutPart {
             channel: Arc::clone(&self.into),
             events,
         };
-        let put = put_all(&[part], Some(&state)).await;
+        let done = self.done;
+        let put = put_all(&[part], None).await;
         put.map_err(|error| ImportError::Put { done, error })?;
+        self.done += count;
         self.result.events += count;
         self.result.bytes += bytes;
-        told(self.state.done);
+        told(self.done);
         Ok(())
+    }
+
+    /// Events that make no batch, although each of them is one.
+    fn unfit(&self, error: &BatchError) -> ImportError {
+        let refused = ReserveError::TooLarge {
+            channel: self.into.name().clone(),
+            reason: error.to_string(),
+        };
+        ImportError::Put {
+            done: self.done,
+            error: PutError::Refused(refused),
+        }
     }
 
     fn note_damage(&mut self, pointer: FlumePointer, error: &dyn std::error::Error) {

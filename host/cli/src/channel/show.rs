@@ -31,15 +31,13 @@ pub(super) fn text(image: &ChannelImage) -> String {
             format!("{apart} stretches behind the first waiting event are acknowledged"),
         );
     }
-    let states = image.states();
-    for (index, state) in states.iter().enumerate() {
+    if image.record_count() > 0 {
         let what = format!(
-            "{}, generation {}, {} bytes",
-            state.component,
-            state.generation,
-            state.bytes.len()
+            "{} that the agent has not yet taken over, {} bytes",
+            counted(image.record_count() as u64, "record"),
+            image.record_bytes()
         );
-        line(label(index, "states"), what);
+        line("states", what);
     }
     segments(image, &mut line);
     for (index, what) in findings(image).into_iter().enumerate() {

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use flumen_core::ComponentName;
-use flumen_core::channel::{Channel, PutPart, SourceState, put_all};
+use flumen_core::channel::Channel;
 use tempfile::TempDir;
 
-use super::{LONG, at_most, drain, events, folder, open, put, settings};
+use super::{LONG, at_most, drain, events, folder, open, put, put_with, record, settings};
 use crate::file::LOG_FOLDER;
 use crate::file::image::{ChannelImage, ImageError, Stored};
 use crate::file::salvage::{SalvageError, salvage};
@@ -21,15 +19,10 @@ async fn filled() -> TempDir {
     for start in [0, 10, 20, 30] {
         put(&channel, events(start..start + 10, 5)).await;
     }
-    let state = SourceState {
-        source: ComponentName::new("r1"),
-        bytes: Arc::from(b"cursor".as_slice()),
-    };
-    let part = PutPart {
-        channel: Arc::clone(&channel) as Arc<dyn Channel>,
-        events: events(40..41, 5),
-    };
-    put_all(&[part], Some(&state)).await.unwrap();
+    let kept = record(7, b"cursor");
+    put_with(&channel, events(40..41, 5), Some(kept))
+        .await
+        .unwrap();
     let first = channel.take(at_most(10), LONG).await.unwrap();
     first.ack().await.unwrap();
     let second = channel.take(at_most(10), LONG).await.unwrap();
@@ -85,8 +78,7 @@ async fn an_image_tells_what_waits_and_changes_nothing() {
         assert_eq!(image.next_sequence(), 41);
         assert_eq!(image.recovery().pending_items, 26);
         assert_eq!(image.waiting_bytes(), 26 * 13);
-        let states = image.states();
-        assert_eq!((states.len(), &*states[0].bytes), (1, b"cursor".as_slice()));
+        assert_eq!(image.record_count(), 1);
         let (all, lost) = read(&image);
         let wanted: Vec<_> = expected().into_iter().map(|own| (own, own)).collect();
         assert_eq!((all, lost), (wanted, Vec::new()));
@@ -138,7 +130,7 @@ fn damage(folder: &Path, number: u64) {
 }
 
 #[tokio::test]
-async fn what_is_whole_is_copied_with_the_states_and_the_channel_stays_as_it_was() {
+async fn what_is_whole_is_copied_with_the_records_and_the_channel_stays_as_it_was() {
     let folder = filled().await;
     damage(folder.path(), 25);
     let before = contents(folder.path());
@@ -147,7 +139,7 @@ async fn what_is_whole_is_copied_with_the_states_and_the_channel_stays_as_it_was
     assert_eq!(lost, [20..30]);
     let copy = super::folder();
     let done = salvage(&image, copy.path()).unwrap();
-    assert_eq!((done.events, done.states), (16, 1));
+    assert_eq!((done.events, done.records), (16, 1));
     assert_eq!((done.lost_frames, done.lost_events), (1, 10));
     assert!(before == contents(folder.path()));
     let again = salvage(&image, copy.path()).unwrap_err();
@@ -155,7 +147,7 @@ async fn what_is_whole_is_copied_with_the_states_and_the_channel_stays_as_it_was
 
     let channel = open(&settings(copy.path()));
     assert_eq!(channel.fill().bytes, 16 * 13);
-    assert_eq!(channel.recovered_states().len(), 1);
+    assert_eq!(channel.recovered(), (0, vec![record(7, b"cursor")]));
     let numbers: Vec<u64> = drain(&channel).await.into_iter().map(|own| own.1).collect();
     let wanted: Vec<u64> = expected()
         .into_iter()

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use flumen_core::channel::{Channel, PutPart, SourceState, TakeError, put_all};
+use flumen_core::channel::{Channel, TakeError};
 use flumen_core::settings::Value;
 use flumen_core::{ComponentName, FaultKind};
 
-use super::{LONG, at_most, drain, events, folder, open, put, seen, settings, try_open};
+use super::{
+    FileChannel, LONG, Record, at_most, drain, events, folder, granted, open, put, put_with,
+    record, seen, settings, try_open,
+};
 
 fn strict(settings: flumen_core::settings::Settings) -> flumen_core::settings::Settings {
     settings.with("acknowledge", Value::Text("strict".to_owned()))
@@ -57,35 +60,110 @@ async fn exactly_the_rest_is_there_after_a_restart_with_its_order_and_sequences(
 }
 
 #[tokio::test]
-async fn the_newest_state_of_each_component_comes_back() {
+async fn records_come_back_until_they_are_forgotten() {
     let folder = folder();
     let settings = settings(folder.path());
     let channel = open(&settings);
-    let state = |source: &str, bytes: &str| SourceState {
-        source: ComponentName::new(source),
-        bytes: Arc::from(bytes.as_bytes()),
-    };
-    for (source, bytes, count) in [("r1", "7", 2), ("r2", "a", 1), ("r1", "9", 0)] {
-        let part = PutPart {
-            channel: Arc::clone(&channel) as Arc<dyn Channel>,
-            events: events(0..count, 0),
-        };
-        let state = state(source, bytes);
-        put_all(&[part], Some(&state)).await.unwrap();
+    for (generation, count) in [(3, 2), (4, 1), (7, 0)] {
+        let record = record(generation, &generation.to_le_bytes());
+        let put = put_with(&channel, events(0..count, 0), Some(record));
+        put.await.unwrap();
     }
-    // Enough to roll into other segments, whose snapshots carry the states.
+    let lease = channel.take(at_most(1), LONG).await.unwrap();
+    drop(lease);
+    // Enough to roll into other segments, whose snapshots carry the records.
     for start in 0..40 {
         put(&channel, events(start..start + 1, 10_000)).await;
     }
     drop(channel);
     let channel = open(&settings);
-    let found: Vec<(&str, &[u8])> = channel
-        .recovered_states()
-        .iter()
-        .map(|state| (state.component.as_str(), &*state.bytes))
-        .collect();
-    assert_eq!(found, [("r1", &b"9"[..]), ("r2", &b"a"[..])]);
+    let generations = |channel: &FileChannel| -> Vec<u64> {
+        let (_, records) = channel.recovered();
+        records.iter().map(|record| record.generation).collect()
+    };
+    assert_eq!(generations(&channel), [3, 4, 7]);
     assert_eq!(channel.fill().events, 43);
+    assert!(channel.kept_record_bytes() > 24);
+    channel.forget(4);
+    put(&channel, events(0..1, 0)).await;
+    drop(channel);
+    let channel = open(&settings);
+    assert_eq!(generations(&channel), [7]);
+    assert_eq!(channel.recovered().0, 4);
+}
+
+#[tokio::test]
+async fn records_that_nobody_forgets_do_not_pile_up() {
+    let folder = folder();
+    let settings = settings(folder.path());
+    let channel = open(&settings);
+    let mut generation = 0;
+    let refused = loop {
+        generation += 1;
+        let record = record(generation, &[0; 500]);
+        if let Err(fault) = put_with(&channel, events(0..1, 0), Some(record)).await {
+            break fault;
+        }
+        assert!(generation < 100, "a segment of 64 KiB has no room for that");
+    };
+    assert_eq!(refused.kind(), FaultKind::Transient);
+    assert!(refused.to_string().contains("state folder"), "{refused}");
+    assert_eq!(channel.fill().events, generation - 1);
+    // No event comes that could tell the log, so the next refusal does.
+    channel.forget(generation);
+    let one = || put_with(&channel, events(0..1, 0), Some(record(1000, &[0; 500])));
+    while one().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert!(channel.kept_record_bytes() < 1000);
+}
+
+#[tokio::test]
+async fn what_is_prepared_counts_once_it_is_published() {
+    let folder = folder();
+    let settings = settings(folder.path());
+    let channel = open(&settings);
+    let prepare = |generation: u64, numbers: std::ops::Range<u64>| {
+        let record = Record {
+            decider: Some(ComponentName::new("c2")),
+            ..record(generation, b"state")
+        };
+        let granted = granted(&channel, &events(numbers, 0)).unwrap();
+        granted.prepare(record)
+    };
+    let first = prepare(1, 0..2).await.unwrap();
+    let second = prepare(2, 2..4).await.unwrap();
+    let third = prepare(3, 4..6).await.unwrap();
+    let fourth = prepare(4, 6..8).await.unwrap();
+    put(&channel, events(8..10, 0)).await;
+    let lease = channel.take(at_most(10), LONG).await.unwrap();
+    assert_eq!(seen(&lease), [(8, 8), (9, 9)]);
+    lease.ack().await.unwrap();
+    second.publish();
+    first.withdraw().await.unwrap();
+    // Begun and given up: as if it had never been.
+    drop(prepare(5, 10..12));
+    let lease = channel.take(at_most(10), LONG).await.unwrap();
+    assert_eq!(seen(&lease), [(2, 2), (3, 3)]);
+    lease.ack().await.unwrap();
+    std::mem::forget((third, fourth));
+    let owner = Arc::clone(&channel.owner);
+    owner.release().await.unwrap();
+    drop((owner, channel));
+
+    let channel = open(&settings);
+    let (_, records) = channel.recovered();
+    let generations: Vec<u64> = records.iter().map(|own| own.generation).collect();
+    assert_eq!(generations, [3, 4]);
+    let nothing = channel.take(at_most(10), std::time::Duration::ZERO).await;
+    assert!(matches!(nothing, Err(TakeError::Empty)));
+    channel.settle_recovery(&[3]).await.unwrap();
+    drop(channel);
+
+    let channel = open(&settings);
+    channel.settle_recovery(&[]).await.unwrap();
+    assert_eq!(drain(&channel).await, [(6, 6), (7, 7)]);
+    assert_eq!((channel.fill().events, channel.fill().bytes), (0, 0));
 }
 
 #[tokio::test]
@@ -148,8 +226,7 @@ fn data_of_apache_flume_is_not_passed_over() {
     );
     assert!(!folder.path().join(super::super::LOG_FOLDER).exists());
     let name = ComponentName::new("c1");
-    let opened =
-        super::FileChannel::open(&name, &settings, super::clock(), super::Beside::FlumeFiles);
+    let opened = FileChannel::open(&name, &settings, super::clock(), super::Beside::FlumeFiles);
     drop(opened.unwrap());
     // From now on the log is what counts.
     drop(try_open(&settings).unwrap());

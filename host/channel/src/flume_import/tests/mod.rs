@@ -13,7 +13,9 @@ use std::sync::Arc;
 use flumen_core::EventBatch;
 use flumen_core::channel::Channel;
 
-use super::{CheckpointUse, FlumeChannel, ImportError, ImportState, Imported, Survey, import};
+use super::{
+    CheckpointUse, FlumeChannel, ImportError, Imported, LEDGER_NAME, Ledger, Survey, import,
+};
 use recorder::Recorder;
 
 /// Folders made by the real Flume; `tests/servers/flume/FillFileChannel.java` tells how.
@@ -44,8 +46,8 @@ fn import_into(
     survey: &Survey,
 ) -> Result<Imported, ImportError> {
     let channel: Arc<dyn Channel> = Arc::clone(recorder) as Arc<dyn Channel>;
-    let states = recorder.states();
-    block_on(import(flume, survey, &channel, &states, &mut |_| {}))
+    let done = recorder.lines().len() as u64;
+    block_on(import(flume, survey, &channel, done, &mut |_| {}))
 }
 
 /// Everything that waits in these folders.
@@ -177,36 +179,49 @@ fn an_import_that_was_cut_off_goes_on_without_doubles() {
         let result = import_into(&recorder, &flume, &survey).unwrap();
         assert_eq!((result.resumed_after, result.events), (done, 9 - done));
         assert_eq!(recorder.lines(), expected(&channel, "expected"));
-        let again = import_into(&recorder, &flume, &survey).unwrap_err();
-        assert!(
-            matches!(again, ImportError::AlreadyImported { events: 9 }),
-            "{again}"
-        );
-        assert_eq!(recorder.lines().len(), 9);
     }
 }
 
 #[test]
-fn another_backlog_is_refused_while_one_is_half_imported_and_taken_after_it() {
-    let open = |name| {
+fn the_ledger_knows_what_was_imported_and_how_far() {
+    let survey_of = |name| {
         let flume = FlumeChannel::open(&[Path::new(MADE_BY_FLUME).join(name)]).unwrap();
-        let survey = flume.survey().unwrap();
-        (flume, survey)
+        flume.survey().unwrap()
     };
-    let (first, second) = (open("killed"), open("two-folders"));
-    let recorder = Recorder::new(4);
-    recorder.fail_after(1);
-    import_into(&recorder, &first.0, &first.1).unwrap_err();
-    recorder.fail_after(u64::MAX);
-    let error = import_into(&recorder, &second.0, &second.1).unwrap_err();
+    let (first, second) = (survey_of("killed"), survey_of("two-folders"));
+    let folder = tempfile::tempdir().unwrap();
+    let read = || Ledger::read(folder.path()).unwrap();
+    assert_eq!(read().unfinished(), None);
+    assert_eq!(read().begin(&first, "/a b", 100).unwrap(), 0);
+    assert_eq!(read().unfinished(), Some(("/a b", 9)));
+    // As many events as the log has got since.
+    assert_eq!(read().begin(&first, "/a b", 104).unwrap(), 4);
+    let error = read().begin(&second, "/c", 104).unwrap_err();
     assert!(
-        matches!(&error, ImportError::OtherImport { folders, done: 4, total: 9 } if folders.ends_with("killed")),
+        matches!(&error, ImportError::OtherImport { folders, done: 4, total: 9 } if folders == "/a b"),
         "{error}"
     );
-    import_into(&recorder, &first.0, &first.1).unwrap();
-    import_into(&recorder, &second.0, &second.1).unwrap();
-    assert_eq!(recorder.lines().len(), 19);
-    assert_eq!(recorder.states().len(), 2);
+    let error = read().begin(&first, "/a b", 110).unwrap_err();
+    assert!(matches!(error, ImportError::OtherImport { .. }), "{error}");
+    read().complete(&first).unwrap();
+    assert_eq!(read().unfinished(), None);
+    let error = read().begin(&first, "/a b", 109).unwrap_err();
+    assert!(
+        matches!(error, ImportError::AlreadyImported { events: 9 }),
+        "{error}"
+    );
+    assert_eq!(read().begin(&second, "/c", 109).unwrap(), 0);
+    read().complete(&second).unwrap();
+
+    for text in [
+        "",
+        "flume imports, version 2\n",
+        "flume imports, version 1\nx\n",
+    ] {
+        fs::write(folder.path().join(LEDGER_NAME), text).unwrap();
+        let error = Ledger::read(folder.path()).unwrap_err();
+        assert!(matches!(error, ImportError::Ledger { .. }), "{error}");
+    }
 }
 
 #[test]
@@ -316,17 +331,4 @@ fn nothing_is_written_into_flumes_folders() {
     let before = listing();
     imported(&[copy.path().to_owned()]);
     assert!(before == listing());
-}
-
-#[test]
-fn the_state_of_an_import_is_read_back_and_others_are_not() {
-    let state = ImportState {
-        done: 3,
-        total: 9,
-        folders: "/data".to_owned(),
-    };
-    let bytes = state.encode();
-    assert_eq!(ImportState::decode(&bytes), Some(state));
-    assert_eq!(ImportState::decode(&bytes[..16]), None);
-    assert_eq!(ImportState::decode(&[&[2], &bytes[1..]].concat()), None);
 }

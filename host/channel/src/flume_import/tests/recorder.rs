@@ -1,4 +1,4 @@
-//! A channel that keeps what is put, with the states, and fails when it is told to.
+//! A channel that keeps what is put, and fails when it is told to.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,12 +12,11 @@ use flumen_core::metric::ChannelCounters;
 use flumen_core::settings::Settings;
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
 
-/// What was put, as lines, and the last state of each component.
+/// What was put, as lines.
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) lines: Vec<String>,
     pub(super) puts: usize,
-    pub(super) states: Vec<(ComponentName, Vec<u8>)>,
 }
 
 pub(super) struct Recorder {
@@ -51,10 +50,6 @@ impl Recorder {
     pub(super) fn puts(&self) -> usize {
         self.kept.lock().unwrap().puts
     }
-
-    pub(super) fn states(&self) -> Vec<(ComponentName, Vec<u8>)> {
-        self.kept.lock().unwrap().states.clone()
-    }
 }
 
 struct Place {
@@ -65,15 +60,11 @@ struct Place {
 impl Permit for Place {
     fn commit(
         self: Box<Self>,
-        state: Option<SourceState>,
+        _state: Option<SourceState>,
     ) -> BoxFuture<'static, Result<(), Fault>> {
         let mut kept = self.kept.lock().unwrap();
         kept.puts += 1;
         kept.lines.extend(super::lines_of(&self.batch));
-        if let Some(state) = state {
-            kept.states.retain(|(name, _)| *name != state.source);
-            kept.states.push((state.source, state.bytes.to_vec()));
-        }
         Box::pin(std::future::ready(Ok(())))
     }
 }
