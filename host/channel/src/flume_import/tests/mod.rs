@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flumen_codec::flume_log::FlumePointer;
 use flumen_core::EventBatch;
 use flumen_core::channel::Channel;
 
@@ -17,6 +18,7 @@ use super::{
     CheckpointUse, FlumeChannel, ImportError, Imported, LEDGER_NAME, Ledger, Survey, import,
 };
 use recorder::Recorder;
+use writer::Does;
 
 /// Folders made by the real Flume; `tests/servers/flume/FillFileChannel.java` tells how.
 const MADE_BY_FLUME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/flume-file-channel");
@@ -157,6 +159,46 @@ fn a_checkpoint_knows_of_takes_in_log_files_that_are_gone() {
     let (_, without) = imported(&folders(folder.path(), false));
     assert_eq!(with, truth);
     assert_eq!(without.len(), truth.len() + 2);
+}
+
+/// A take that was open at the checkpoint, in a log file that Flume has deleted since, and its commit
+/// behind the checkpoint.
+#[test]
+fn a_take_that_only_the_checkpoint_remembers_counts_with_its_commit() {
+    let event = |body: &str| Does::Put {
+        headers: Vec::new(),
+        body: body.as_bytes().to_vec(),
+    };
+    let first = writer::record(1, 10, &event("one"));
+    let second = FlumePointer {
+        file: 4,
+        offset: first.len() as u32,
+    };
+    let mut log = [first, writer::record(1, 11, &event("two"))].concat();
+    log.extend(writer::record(1, 12, &Does::CommitPuts));
+    let taken = FlumePointer { file: 4, offset: 0 };
+    let files = writer::checkpoint(20, &[second], &[(9, vec![taken])], 8, 3);
+    for is_committed in [false, true] {
+        let root = tempfile::tempdir().unwrap();
+        let end = match is_committed {
+            true => writer::record(9, 30, &Does::CommitTakes),
+            false => writer::record(9, 30, &Does::Rollback),
+        };
+        fs::write(root.path().join("log-4"), [log.clone(), end].concat()).unwrap();
+        fs::write(root.path().join("log-4.meta"), writer::meta(4, None)).unwrap();
+        let names = ["checkpoint", "checkpoint.meta", "inflighttakes"];
+        for (name, bytes) in names.iter().zip(&files) {
+            fs::write(root.path().join(name), bytes).unwrap();
+        }
+        let (survey, lines) = imported(&[root.path().to_owned()]);
+        assert!(matches!(survey.checkpoint, CheckpointUse::Used(_)));
+        let waiting: &[&str] = if is_committed {
+            &["{} two"]
+        } else {
+            &["{} one", "{} two"]
+        };
+        assert_eq!(lines, waiting);
+    }
 }
 
 #[test]
