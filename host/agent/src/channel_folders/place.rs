@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use flumen_channel::file;
+use flumen_channel::flume_import::FlumeChannel;
 use flumen_config::plan::Component;
 use flumen_config::{Dialect, Document, Plan};
 use flumen_core::settings::{Setting, Settings, Value};
@@ -202,14 +203,14 @@ impl ChannelPlace {
         file::log_folder(&self.name, &self.settings).map_err(PlaceError::Settings)
     }
 
-    /// The folders that Apache Flume uses with the same settings, those that are there.
+    /// The folders that Apache Flume uses with the same settings, those that hold something of it.
     ///
     /// # Errors
     /// [`PlaceError::Settings`].
     pub fn flume_folders(&self) -> Result<Vec<PathBuf>, PlaceError> {
         let folders = file::flume_folders(&self.name, &self.settings);
         let mut folders = folders.map_err(PlaceError::Settings)?;
-        folders.retain(|folder| folder.is_dir());
+        folders.retain(|folder| folder.is_dir() && FlumeChannel::is_folder(folder));
         Ok(folders)
     }
 

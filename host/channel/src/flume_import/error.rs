@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use flumen_core::channel::PutError;
+use flumen_core::channel::{PutError, ReserveError};
 
 /// Why a backlog was not, or not wholly, imported. Flume's folders are as they were.
 #[derive(Debug)]
@@ -145,6 +145,13 @@ impl fmt::Display for ImportError {
                 f,
                 "cannot use {}, which says what was imported: {error}",
                 path.display()
+            ),
+            Self::Put {
+                done,
+                error: PutError::Refused(ReserveError::Full { .. }),
+            } => write!(
+                f,
+                "there is no room for more than {done} events: the disk has less free space than minimumRequiredSpace; make room, and continue with the same command"
             ),
             Self::Put { done, error } => write!(
                 f,

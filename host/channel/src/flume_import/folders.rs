@@ -79,6 +79,12 @@ impl FlumeChannel {
         Ok(channel)
     }
 
+    /// Whether a folder is one of Flume's file channel, by the names in it. One that cannot be read is
+    /// taken for one, so that [`FlumeChannel::open`] says why it cannot.
+    pub fn is_folder(folder: &Path) -> bool {
+        folder.join("checkpoint").is_file() || logs_in(folder).map_or(true, |logs| !logs.is_empty())
+    }
+
     /// The folders as they were named, for messages.
     pub fn told(&self) -> &str {
         &self.told

@@ -114,6 +114,16 @@ fn a_record_is_found_wherever_it_begins_and_not_before_its_header_is_there() {
 }
 
 #[test]
+fn the_checked_in_seeds_are_read_without_harm() {
+    let seeds = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/flume_log");
+    let seeds: Vec<_> = fs::read_dir(seeds).unwrap().collect();
+    assert!(seeds.len() >= 4);
+    for seed in seeds {
+        check_any_bytes(&fs::read(seed.unwrap().path()).unwrap());
+    }
+}
+
+#[test]
 fn every_flipped_bit_is_read_without_harm() {
     let log = made_by_flume("killed/data1/log-1");
     for place in 0..log.len() {

@@ -136,7 +136,7 @@ async fn what_is_whole_is_copied_with_the_records_and_the_channel_stays_as_it_wa
     let before = contents(folder.path());
     let image = ChannelImage::open(folder.path()).unwrap();
     let (_, lost) = read(&image);
-    assert_eq!(lost, [20..30]);
+    assert_eq!(lost, vec![20..30]);
     let copy = super::folder();
     let done = salvage(&image, copy.path()).unwrap();
     assert_eq!((done.events, done.records), (16, 1));

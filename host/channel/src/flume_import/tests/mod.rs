@@ -215,7 +215,10 @@ fn an_import_that_was_cut_off_goes_on_without_doubles() {
             matches!(&error, ImportError::Put { done: told, .. } if *told == done),
             "{error}"
         );
-        assert!(error.to_string().contains("can be continued"), "{error}");
+        assert!(
+            error.to_string().contains("continue with the same"),
+            "{error}"
+        );
         assert_eq!(recorder.lines().len() as u64, done);
         recorder.fail_after(u64::MAX);
         let result = import_into(&recorder, &flume, &survey).unwrap();
