@@ -104,6 +104,7 @@ fn text(request: &ImportRequest, report: &ImportReport) -> String {
         counted(report.log_files as u64, "log file"),
         report.log_bytes
     ));
+    absence_lines(report, &mut line);
     survey_lines(survey, &mut line);
     match &report.imported {
         None if survey.events() == 0 => line("nothing waits, so nothing was imported".to_owned()),
@@ -114,6 +115,25 @@ fn text(request: &ImportRequest, report: &ImportReport) -> String {
         Some(imported) => imported_lines(request, imported, &mut line),
     }
     text
+}
+
+/// What cannot be known from what is there.
+fn absence_lines(report: &ImportReport, line: &mut dyn FnMut(String)) {
+    let is_used = matches!(report.survey.checkpoint, CheckpointUse::Used(_));
+    // A checkpoint that was used has found all files that it needs.
+    if is_used || report.absent_files == 0 {
+        return;
+    }
+    line(format!(
+        "{} between the lowest number and the highest not there: flume has deleted them, or a folder of dataDirs is missing",
+        counted(report.absent_files, "log file")
+    ));
+    if report.data_folders > 1 {
+        line(
+            "without a checkpoint takes in deleted files are not known; events may come twice"
+                .to_owned(),
+        );
+    }
 }
 
 fn survey_lines(survey: &Survey, line: &mut dyn FnMut(String)) {

@@ -243,6 +243,20 @@ fn damage(channel: &Path, wanted: &[u8]) -> Result<()> {
 }
 
 #[test]
+fn log_files_that_are_missing_are_told_when_no_checkpoint_knows_better() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = made_by_flume().with_file_name("two-folders").join("data2");
+    let done = command(
+        "import-flume-channel --dryrun --to",
+        &[folder.path(), &data],
+    )?;
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    let words = "1 log file between the lowest number and the highest not there";
+    assert!(done.out.contains(words), "{}", done.out);
+    Ok(())
+}
+
+#[test]
 fn damage_is_told_and_the_rest_is_copied() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (channel, copy) = (folder.path().join("channel"), folder.path().join("copy"));

@@ -38,6 +38,10 @@ pub struct ImportReport {
     pub log_files: usize,
     /// Their bytes.
     pub log_bytes: u64,
+    /// Folders that they are in.
+    pub data_folders: usize,
+    /// Log files whose numbers are missing among them.
+    pub absent_files: u64,
     /// What waited in them.
     pub survey: Survey,
     /// What was moved; nothing for a dry run, or when nothing waits.
@@ -96,6 +100,8 @@ pub async fn import(
     let mut report = ImportReport {
         log_files: flume.log_files(),
         log_bytes: flume.log_bytes(),
+        data_folders: flume.data_folders(),
+        absent_files: flume.absent_files(),
         survey,
         imported: None,
     };

@@ -79,7 +79,7 @@ impl fmt::Display for PlaceError {
             Self::OtherType { name, type_name } => {
                 write!(
                     f,
-                    "channel {name} is of type {type_name}, which keeps no folder; give it type = file"
+                    "channel {name} is of type {type_name}, and only those of type file have such a folder"
                 )
             }
             Self::Folder(path) => write!(

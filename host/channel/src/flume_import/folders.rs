@@ -95,6 +95,20 @@ impl FlumeChannel {
         self.logs.iter().map(Vec::len).sum()
     }
 
+    /// How many folders hold log files.
+    pub fn data_folders(&self) -> usize {
+        self.logs.len()
+    }
+
+    /// How many log files there would be between the lowest number and the highest, and are not. Flume
+    /// numbers those of all its folders together, and deletes old ones.
+    pub fn absent_files(&self) -> u64 {
+        let numbers = || self.logs.iter().flatten().map(|log| u64::from(log.number));
+        let span = numbers().max().zip(numbers().min());
+        let span = span.map_or(0, |(last, first)| last - first + 1);
+        span.saturating_sub(self.log_files() as u64)
+    }
+
     /// The bytes of all log files, their filling included.
     pub fn log_bytes(&self) -> u64 {
         self.logs.iter().flatten().map(|log| log.bytes).sum()
