@@ -14,7 +14,9 @@ use flumen_core::sink_processor::SinkProcessor;
 use flumen_core::source::{Source, SourceInstance};
 use flumen_core::{ComponentName, Fault, Side};
 use flumen_wasm::{Guest, GuestReport, Host, StateStore};
+use tokio::runtime;
 
+use crate::background;
 use crate::component_files::{self, Examples};
 use crate::probation::Version;
 use crate::sink::MakeSink;
@@ -79,7 +81,7 @@ impl Guests {
             return plan;
         }
         let (examples, unidentified) = (self.examples, plan.clone());
-        let identified = tokio::task::spawn_blocking(move || {
+        let identified = background::run(move || {
             let mut plan = plan;
             component_files::identify(&mut plan, examples);
             plan
@@ -112,23 +114,24 @@ impl Guests {
         host.map(|host| host.reports()).unwrap_or_default()
     }
 
-    /// Loads a guest on a thread of its own, because compiling takes its time.
-    async fn load(
+    /// Loads a guest in the background, because compiling takes its time, and makes something of it
+    /// there: a first instance takes its time too.
+    async fn load<T: Send + 'static>(
         self: &Arc<Self>,
         kind: ComponentKind,
         name: &ComponentName,
         component: &Component,
-    ) -> Result<Guest, Fault> {
+        make: impl FnOnce(Guest, &runtime::Handle) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
         let (guests, name, component) = (Arc::clone(self), name.clone(), component.clone());
-        let loaded = tokio::task::spawn_blocking(move || {
+        let runtime = runtime::Handle::current();
+        let loaded = background::run(move || {
             let bytes = component_files::read_planned(&component, guests.examples)?;
             let host = guests.host()?;
-            host.load(kind, &name, &component.settings, &bytes)
+            let guest = host.load(kind, &name, &component.settings, &bytes)?;
+            make(guest, &runtime)
         });
-        loaded.await.unwrap_or_else(|error| {
-            let message = "a component could not be loaded";
-            Err(Fault::transient(Side::Component, message).with_cause(error))
-        })
+        loaded.await?
     }
 }
 
@@ -174,7 +177,8 @@ pub(crate) async fn source_maker(
 ) -> Result<Version<MakeSource>, Fault> {
     let states = Arc::clone(guests.states());
     if is_guest(component) {
-        let guest = guests.load(ComponentKind::Source, name, component).await?;
+        let load = guests.load(ComponentKind::Source, name, component, |guest, _| Ok(guest));
+        let guest = load.await?;
         let digest = guest.digest();
         let make: MakeSource = Arc::new(move || Ok(as_source(guest.source()?, &states)));
         return Ok(Version::of_guest(make, digest));
@@ -204,7 +208,8 @@ pub(crate) async fn sink_maker(
     guests: &Arc<Guests>,
 ) -> Result<Version<MakeSink>, Fault> {
     if is_guest(component) {
-        let guest = guests.load(ComponentKind::Sink, name, component).await?;
+        let load = guests.load(ComponentKind::Sink, name, component, |guest, _| Ok(guest));
+        let guest = load.await?;
         let digest = guest.digest();
         let make: MakeSink = Arc::new(move || Ok(Box::new(guest.sink()?)));
         return Ok(Version::of_guest(make, digest));
@@ -223,14 +228,15 @@ pub(crate) async fn interceptor(
     guests: &Arc<Guests>,
 ) -> Result<Version<Arc<dyn Interceptor>>, Fault> {
     if is_guest(component) {
-        let guest = guests
-            .load(ComponentKind::Interceptor, name, component)
-            .await?;
-        let made = guest.interceptor()?;
-        // Its first instance is ready before it gets a batch.
-        made.prepare().await?;
-        let interceptor: Arc<dyn Interceptor> = Arc::new(made);
-        return Ok(Version::of_guest(interceptor, guest.digest()));
+        let make = |guest: Guest, runtime: &runtime::Handle| {
+            let made = guest.interceptor()?;
+            // Its first instance is ready before it gets a batch.
+            runtime.block_on(made.prepare())?;
+            let interceptor: Arc<dyn Interceptor> = Arc::new(made);
+            Ok(Version::of_guest(interceptor, guest.digest()))
+        };
+        let load = guests.load(ComponentKind::Interceptor, name, component, make);
+        return load.await;
     }
     let built = flumen_builtin::interceptors::build(component.row, &component.settings, clock);
     Ok(Version::built_in(Arc::from(built?)))

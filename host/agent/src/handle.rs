@@ -21,7 +21,7 @@ use crate::build::Guests;
 use crate::component_files::{self, Examples};
 use crate::metrics::{ComponentMetrics, GuestFigures, Registry};
 use crate::poison::{PoisonCounts, PoisonFigures};
-use crate::running::{ReloadRefused, Running, StopReport, Strictness};
+use crate::running::{ReloadRefused, Running, StopReport, Strictness, forget_written};
 use crate::state_folder::{CLOSE_DEADLINE_LEAST, StateFolder, StateWriting};
 
 /// Requests that wait while one is carried out. Requests come from people and file watchers, one at
@@ -153,6 +153,8 @@ impl Handle {
         }
         let shared = Arc::new(ArcSwap::from_pointee(running.plan().clone()));
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
+        let channels = Arc::clone(running.directory());
+        tokio::spawn(forget_written(Arc::clone(&states), channels));
         tokio::spawn(serve(running, receiver, Arc::clone(&shared)));
         Ok(Self {
             requests,
@@ -293,6 +295,9 @@ async fn serve(
 }
 
 fn tell(report: &StopReport) {
+    for (channel, events) in &report.kept {
+        info!(channel = %channel, events, "channel keeps its events for the next start");
+    }
     for (channel, events) in &report.left {
         warn!(channel = %channel, events, "channel still held events at the end");
     }

@@ -3,6 +3,7 @@
 //!
 //! * `build`: components of a plan to instances.
 //! * `component_files`: the files of guests, told apart by their digests.
+//! * `background`: a reload's work, at low priority beside the flow.
 //! * `processor`: the way from a source into its channels, swapped between two batches.
 //! * `source`, `sink`: the tasks that run sources and sink groups, with back-off and states.
 //! * `poison`: events that a component can never handle, found and disposed of.
@@ -15,6 +16,7 @@
 //! * [`mod@reference`]: the pages made from option rows.
 
 mod back_off;
+mod background;
 mod build;
 pub mod channel_folders;
 pub mod component;

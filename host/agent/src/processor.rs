@@ -8,16 +8,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use flumen_core::channel::{Channel, PutPart, SourceState, put_all};
-use flumen_core::interceptor::PendingState;
 use flumen_core::selector::{ChannelSelector, Route};
 use flumen_core::source::{ChannelProcessor, ProcessError, ProcessFailure};
-use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
+use flumen_core::state::{PendingState, StateRecord};
+use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, Side};
 use tokio::sync::oneshot;
 use tracing::error;
 
+use crate::build::source_name;
 use crate::metrics::FlowCounters;
 use crate::poison::{Refused, Stage};
-use crate::state_folder::StateFolder;
+use crate::state_folder::record::{self, Change};
+use crate::state_folder::{Generation, StateFolder};
+
+/// Bytes of records that a channel may keep before puts with further ones are refused. They are
+/// forgotten within a moment while the state folder can be written.
+const KEPT_RECORD_BYTES_MAX: u64 = 2 << 20;
 
 /// Interceptors, selector and channels of one source, as one value that is swapped as a whole: a
 /// batch sees all of the old one or all of the new one.
@@ -88,8 +94,16 @@ impl Pipeline {
             let letters = stage.parts(found);
             parts.extend(letters.map_err(|fault| component_failure(stage.name(), fault))?);
         }
-        put_all(&parts, state).await.map_err(ProcessFailure::Put)?;
-        pending.commit(state, states);
+        // Ends when the put is through, or not to be.
+        let generation = pending.generation(&parts, state, states);
+        let record = match &generation {
+            Some(generation) => pending.record(generation, &parts, state)?,
+            None => None,
+        };
+        put_all(&parts, record.as_ref())
+            .await
+            .map_err(ProcessFailure::Put)?;
+        pending.commit(generation.as_ref(), state, states);
         for (stage, found) in &found {
             stage.committed(found);
         }
@@ -151,23 +165,100 @@ impl Pending {
             .extend(pending.map(|pending| (name.clone(), pending)));
     }
 
+    /// A number for a put that changes state, or that several durable channels have to agree on.
+    /// Most puts do neither, and pay nothing for those that do.
+    fn generation<'s>(
+        &self,
+        parts: &[PutPart],
+        state: Option<&SourceState>,
+        states: &'s StateFolder,
+    ) -> Option<Generation<'s>> {
+        let changes_state = !self.0.is_empty() || state.is_some();
+        let is_due = changes_state || durable(parts).nth(1).is_some();
+        is_due.then(|| states.begin()).flatten()
+    }
+
+    /// What durable channels keep with the events; nothing when there is none.
+    fn record(
+        &self,
+        generation: &Generation<'_>,
+        parts: &[PutPart],
+        state: Option<&SourceState>,
+    ) -> Result<Option<StateRecord>, ProcessFailure> {
+        let Some(first) = durable(parts).next() else {
+            return Ok(None);
+        };
+        if let Some(full) =
+            durable(parts).find(|part| part.channel.kept_record_bytes() > KEPT_RECORD_BYTES_MAX)
+        {
+            let message = "the states of guests and sources cannot be written, and the channel keeps as many as it can; make room where the state folder is";
+            let fault = Fault::transient(Side::Machine, message);
+            return Err(component_failure(full.channel.name(), fault));
+        }
+        let mut changes = Vec::new();
+        if let Some(state) = state {
+            let component = source_name(&state.source);
+            changes.extend(state.writes.iter().map(|write| Change::Write {
+                component: component.clone(),
+                write: write.clone(),
+            }));
+            changes.push(Change::Cursor {
+                source: state.source.clone(),
+                bytes: Arc::clone(&state.bytes),
+            });
+        }
+        for (_, pending) in &self.0 {
+            let component = pending.component();
+            changes.extend(pending.writes().into_iter().map(|write| Change::Write {
+                component: component.clone(),
+                write,
+            }));
+        }
+        let name = first.channel.name();
+        let bytes = record::bounded(&changes, name);
+        let bytes = bytes.map_err(|fault| component_failure(name, fault))?;
+        Ok(Some(StateRecord {
+            generation: generation.number(),
+            bytes,
+        }))
+    }
+
     /// The batch is put: what follows from that happens in one step, and nothing of it is written
     /// without the rest. A state that cannot be kept is told and no reason to put the batch again.
-    fn commit(self, state: Option<&SourceState>, states: &StateFolder) {
-        // Most sources have no position, and pay nothing for those that do.
+    fn commit(
+        self,
+        generation: Option<&Generation<'_>>,
+        state: Option<&SourceState>,
+        states: &StateFolder,
+    ) {
         if self.0.is_empty() && state.is_none() {
             return;
         }
         let _whole = states.hold();
+        let applied = |owner: &ComponentName| {
+            if let Some(generation) = generation {
+                generation.applied(owner);
+            }
+        };
         for (name, pending) in self.0 {
+            applied(pending.component());
             if let Err(fault) = pending.commit() {
                 error!(component = %name, "the state of an interceptor is lost, its events are not: {fault}");
             }
         }
         if let Some(state) = state {
             states.put_cursor(state);
+            applied(&state.source);
+            if !state.writes.is_empty() {
+                applied(&source_name(&state.source));
+            }
         }
     }
+}
+
+/// The parts whose channels are durable.
+fn durable(parts: &[PutPart]) -> impl Iterator<Item = &PutPart> {
+    parts.iter().filter(|part| part.channel.is_durable())
 }
 
 /// Why nothing of a batch was put.

@@ -28,12 +28,15 @@
 
 mod error;
 mod file;
+mod generations;
 mod memory;
+pub(crate) mod record;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -46,6 +49,7 @@ use tracing::warn;
 
 use file::StateFile;
 use memory::Memory;
+use record::Change;
 use writer::Writer;
 
 /// How long a change waits for others before a transaction is begun. A transaction costs one sync of
@@ -84,6 +88,8 @@ struct Shared {
 struct Progress {
     /// The newest commit that is on disk.
     written: u64,
+    /// Everything up to this generation is on disk.
+    floor: u64,
     /// Transactions that failed.
     failures: u64,
     /// The writer has let go of the file.
@@ -200,6 +206,7 @@ impl StateFolder {
         Some(SourceState {
             source: source.clone(),
             bytes,
+            writes: Arc::default(),
         })
     }
 
@@ -207,6 +214,43 @@ impl StateFolder {
     /// ([`StateFolder::commit_of`]) holds the writer from here on.
     pub(crate) fn put_cursor(&self, state: &SourceState) {
         self.shared.change(|memory| memory.put_cursor(state));
+    }
+
+    /// Begins a commit that channels keep a record of: gives its generation, which ends when the value
+    /// is dropped. `None` when there is no folder, so that no record would ever be forgotten again,
+    /// or it is not opened yet.
+    pub(crate) fn begin(&self) -> Option<Generation<'_>> {
+        let number = self.shared.lock().begin()?;
+        Some(Generation {
+            states: self,
+            number,
+        })
+    }
+
+    /// Every commit up to this generation has ended, in this life or an earlier one.
+    pub(crate) fn floor(&self) -> u64 {
+        self.shared.lock().floor()
+    }
+
+    /// Takes in the commits that durable channels have kept, in the order of their generations. What
+    /// is known already stays as it is.
+    pub(crate) fn recover(&self, commits: BTreeMap<u64, Vec<Change>>) {
+        let _whole = self.hold();
+        for (generation, changes) in commits {
+            self.shared
+                .change(|memory| memory.recover(generation, changes));
+        }
+    }
+
+    /// Ready when everything up to a higher generation than `known` is on disk, with that generation;
+    /// `None` when nothing is written any more.
+    pub(crate) async fn written_beyond(&self, known: u64) -> Option<u64> {
+        let mut progress = self.shared.progress.subscribe();
+        let reached = progress
+            .wait_for(|progress| progress.floor > known || progress.is_closed)
+            .await;
+        let floor = reached.ok()?.floor;
+        (floor > known).then_some(floor)
     }
 
     /// Holds the writer: what is applied and put while the hold lives is written in one transaction
@@ -289,6 +333,34 @@ impl StateStore for StateFolder {
 impl Drop for StateFolder {
     fn drop(&mut self) {
         self.shared.change(|memory| memory.close());
+    }
+}
+
+/// A commit under way that has a number.
+pub(crate) struct Generation<'s> {
+    states: &'s StateFolder,
+    number: u64,
+}
+
+impl Generation<'_> {
+    /// Its number.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Notes that the state of an owner is that of this generation now. Under the same hold as the
+    /// change of the state itself.
+    pub(crate) fn applied(&self, owner: &ComponentName) {
+        let number = self.number;
+        self.states
+            .shared
+            .change(|memory| memory.applied(owner, number));
+    }
+}
+
+impl Drop for Generation<'_> {
+    fn drop(&mut self) {
+        self.states.shared.change(|memory| memory.end(self.number));
     }
 }
 

@@ -17,8 +17,10 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::background;
 use crate::handle::{Handle, RequestError};
 use crate::load::{ConfigFiles, LoadError};
+use crate::running::ReloadRefused;
 
 /// How long files must be quiet before they are read, when nothing says that they are finished: an
 /// editor that truncates and then writes is not caught in between.
@@ -272,11 +274,14 @@ async fn reload_quietly(handle: &Handle, files: &ConfigFiles, catalogue: &Catalo
         .agent
         .get_or_insert_with(|| handle.plan().agent.to_string());
     let catalogue = catalogue.clone();
-    let loaded = tokio::task::spawn_blocking(move || files.load(&catalogue)).await;
+    let loaded = background::run(move || files.load(&catalogue)).await;
     let checked = match loaded {
         Ok(Ok(checked)) => checked,
         Ok(Err(error)) => return Reloaded::Unreadable(error),
-        Err(_) => return Reloaded::Refused(RequestError::Stopped),
+        Err(fault) => {
+            let problems = vec![("the new configuration".to_owned(), fault)];
+            return Reloaded::Refused(RequestError::Refused(ReloadRefused { problems }));
+        }
     };
     let Some(plan) = checked.plan else {
         return Reloaded::Wrong(checked.problems);

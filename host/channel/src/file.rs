@@ -298,8 +298,7 @@ impl FileChannel {
 
     /// Records up to this generation are of no use any more. Takes effect with some later frame.
     pub fn forget(&self, generation: u64) {
-        let core = self.owner.core();
-        core.with(|state, _| state.forget(generation));
+        self.owner.forget(generation);
     }
 
     /// Bytes of the records that were not forgotten.

@@ -45,11 +45,12 @@ use std::time::Duration;
 
 use flumen_core::channel::{
     Channel, ChannelFill, ChannelLimits, Lease, LeaseOwner, Permit, ReserveError, Segment,
-    SourceState, TakeError, TakeLimits,
+    TakeError, TakeLimits,
 };
 use flumen_core::clock::Clock;
 use flumen_core::metric::ChannelCounters;
 use flumen_core::settings::Settings;
+use flumen_core::state::StateRecord;
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
 
 pub use options::ROW;
@@ -174,7 +175,7 @@ struct MemoryPermit(Held);
 impl Permit for MemoryPermit {
     fn commit(
         self: Box<Self>,
-        _state: Option<SourceState>,
+        _record: Option<StateRecord>,
     ) -> BoxFuture<'static, Result<(), Fault>> {
         self.0.commit();
         Box::pin(Done)
@@ -188,12 +189,16 @@ fn lease(segments: Vec<Segment>, events: LeasedEvents) -> Lease {
 struct MemoryLease(LeasedEvents);
 
 impl LeaseOwner for MemoryLease {
-    fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), Fault>> {
+    fn ack(self: Box<Self>, _record: Option<StateRecord>) -> BoxFuture<'static, Result<(), Fault>> {
         self.0.ack();
         Box::pin(Done)
     }
 
-    fn ack_except(self: Box<Self>, kept: Vec<u32>) -> BoxFuture<'static, Result<(), Fault>> {
+    fn ack_except(
+        self: Box<Self>,
+        kept: Vec<u32>,
+        _record: Option<StateRecord>,
+    ) -> BoxFuture<'static, Result<(), Fault>> {
         self.0.ack_except(&kept);
         Box::pin(Done)
     }

@@ -10,6 +10,12 @@
 //! A put reserves room in every channel first and commits only when all have granted it. A full
 //! channel refuses before anything is written anywhere, so a retry makes no duplicate in the
 //! channels that had room. [`put_all`] does this; sources never talk to a channel directly.
+//!
+//! # All or nothing over a crash
+//! A put into several durable channels is prepared in all but the last and committed in the last,
+//! which thereby decides. What is prepared cannot be taken. After a crash a channel that finds a
+//! prepared put tells who decides ([`Channel::recovered`]); the agent asks that one and lets the
+//! events go or withdraws them ([`Channel::settle`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,15 +27,18 @@ use crate::future::BoxFuture;
 use crate::metric::ChannelCounters;
 use crate::name::ComponentName;
 use crate::settings::Settings;
+use crate::state::{Recovered, StateRecord, StateWrite};
 
-/// The opaque position of a source after the events that it is put with (a cursor). A durable
-/// channel writes it in the same frame as the events: after a crash cursor and events agree.
+/// The opaque position of a source after the events that it is put with (a cursor), and what else it
+/// keeps of them. It is part of the put's [`StateRecord`]: after a crash it agrees with the events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceState {
     /// The source whose state it is.
     pub source: ComponentName,
     /// At most [`crate::limits::SOURCE_STATE_BYTES_MAX`] bytes.
     pub bytes: Arc<[u8]>,
+    /// Changes of the source's own state that it applies when it hears that the events are put.
+    pub writes: Arc<[StateWrite]>,
 }
 
 /// The bounds of a channel as they are now; a reload may change them between two calls.
@@ -131,15 +140,47 @@ pub enum TakeError {
 /// Dropping a permit releases the room and puts nothing. Permits are committed in the order in
 /// which the caller likes; the events take their place in the queue at the commit.
 pub trait Permit: Send {
-    /// Puts the batch that was reserved for, with the source's state. When the future is ready with
-    /// `Ok` the events are in the channel, as durably as the channel promises, and will be
-    /// delivered. Dropping the future before that leaves it open whether they are.
+    /// Puts the batch that was reserved for, with a record of the state that belongs to it. When the
+    /// future is ready with `Ok` the events are in the channel, as durably as the channel promises,
+    /// and will be delivered. Dropping the future before that leaves it open whether they are.
     ///
     /// # Errors
     /// A fault of the channel's store; the events are not in the channel, and the caller still has
     /// its batch.
-    fn commit(self: Box<Self>, state: Option<SourceState>)
-    -> BoxFuture<'static, Result<(), Fault>>;
+    fn commit(
+        self: Box<Self>,
+        record: Option<StateRecord>,
+    ) -> BoxFuture<'static, Result<(), Fault>>;
+
+    /// Writes the batch as durably as a commit, for a put that counts once `decider` has committed
+    /// the same generation. Nobody can take the events until they are published. For durable
+    /// channels only; the others commit when it is decided.
+    ///
+    /// # Errors
+    /// As [`Permit::commit`]; [`crate::FaultKind::Configuration`] when the channel is not durable.
+    fn prepare(
+        self: Box<Self>,
+        record: StateRecord,
+        decider: ComponentName,
+    ) -> BoxFuture<'static, Result<Box<dyn PreparedPut>, Fault>> {
+        let generation = record.generation;
+        crate::future::ready(Err(Fault::configuration(format!(
+            "put {generation}, which channel {decider} decides, cannot be prepared in a channel that is not durable"
+        ))))
+    }
+}
+
+/// A put that is written and does not count yet. Dropping it withdraws it without waiting.
+pub trait PreparedPut: Send {
+    /// It counts: the events can be taken, in the order of the publishing.
+    fn publish(self: Box<Self>);
+
+    /// It does not count: the events leave the channel, as durably as an acknowledgement.
+    ///
+    /// # Errors
+    /// A fault of the channel's store: after a restart it is decided again by whether the decider
+    /// has it.
+    fn withdraw(self: Box<Self>) -> BoxFuture<'static, Result<(), Fault>>;
 }
 
 /// Events under lease that follow one another in the channel.
@@ -157,18 +198,24 @@ pub struct Segment {
 
 /// What a lease does with its channel; implemented by each channel, used through [`Lease`].
 pub trait LeaseOwner: Send {
-    /// All events are delivered and leave the channel. As durable as the channel promises.
+    /// All events are delivered and leave the channel. As durable as the channel promises; with a
+    /// record as durable as a put, in one step with it.
     ///
     /// # Errors
     /// A fault of the channel's store: the events may be delivered again.
-    fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), Fault>>;
+    fn ack(self: Box<Self>, record: Option<StateRecord>) -> BoxFuture<'static, Result<(), Fault>>;
 
     /// The events at these indices (counted over all segments, strictly increasing, in range) go
-    /// back to their place; all others are delivered and leave the channel.
+    /// back to their place; all others are delivered and leave the channel, as in
+    /// [`LeaseOwner::ack`].
     ///
     /// # Errors
     /// As [`LeaseOwner::ack`].
-    fn ack_except(self: Box<Self>, kept: Vec<u32>) -> BoxFuture<'static, Result<(), Fault>>;
+    fn ack_except(
+        self: Box<Self>,
+        kept: Vec<u32>,
+        record: Option<StateRecord>,
+    ) -> BoxFuture<'static, Result<(), Fault>>;
 
     /// All events go back to their place at the head, in order, before anything that was put
     /// later. Never waits and never fails; also what a dropped lease does.
@@ -213,9 +260,17 @@ impl Lease {
     ///
     /// # Errors
     /// See [`LeaseOwner::ack`].
-    pub async fn ack(mut self) -> Result<(), Fault> {
+    pub async fn ack(self) -> Result<(), Fault> {
+        self.ack_with(None).await
+    }
+
+    /// The same with a record of state.
+    ///
+    /// # Errors
+    /// See [`LeaseOwner::ack`].
+    pub async fn ack_with(mut self, record: Option<StateRecord>) -> Result<(), Fault> {
         match self.owner.take() {
-            Some(owner) => owner.ack().await,
+            Some(owner) => owner.ack(record).await,
             None => Ok(()),
         }
     }
@@ -225,7 +280,19 @@ impl Lease {
     /// # Errors
     /// See [`LeaseOwner::ack`]; [`crate::FaultKind::Broken`] when the indices are not strictly
     /// increasing and in range: then everything is given back.
-    pub async fn ack_except(mut self, kept: Vec<u32>) -> Result<(), Fault> {
+    pub async fn ack_except(self, kept: Vec<u32>) -> Result<(), Fault> {
+        self.ack_except_with(kept, None).await
+    }
+
+    /// The same with a record of state.
+    ///
+    /// # Errors
+    /// See [`Lease::ack_except`].
+    pub async fn ack_except_with(
+        mut self,
+        kept: Vec<u32>,
+        record: Option<StateRecord>,
+    ) -> Result<(), Fault> {
         let in_range = kept.last().is_none_or(|last| (*last as usize) < self.len());
         if !in_range || !kept.is_sorted_by(|a, b| a < b) {
             return Err(Fault::new(
@@ -235,7 +302,7 @@ impl Lease {
             ));
         }
         match self.owner.take() {
-            Some(owner) => owner.ack_except(kept).await,
+            Some(owner) => owner.ack_except(kept, record).await,
             None => Ok(()),
         }
     }
@@ -333,13 +400,47 @@ pub trait Channel: Send + Sync {
     /// Takes no more puts; see the contract's end.
     fn close(&self);
 
-    /// Makes as durable as the channel can what was promised at leisure, such as acknowledgements,
-    /// when nobody puts or takes any more. A channel that promises nothing at leisure has nothing
-    /// to do; without it events that were delivered come again after a restart.
+    /// Whether what it holds outlives the process. If not, the four calls below do nothing.
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    /// The records that it found when it was opened and was not told to forget since.
+    fn recovered(&self) -> Recovered {
+        Recovered::default()
+    }
+
+    /// Ends the recovery: of the prepared puts that were found, those of these generations are
+    /// withdrawn, all others count. Until then what is prepared cannot be taken. Called once, before
+    /// the first put and take.
+    ///
+    /// # Errors
+    /// A fault of the channel's store; it may be called again.
+    fn settle<'a>(&'a self, withdrawn: &'a [u64]) -> BoxFuture<'a, Result<(), Fault>> {
+        let _ = withdrawn;
+        crate::future::ready(Ok(()))
+    }
+
+    /// Records up to this generation are of no use any more: the agent's own store has them, and
+    /// each put among them is decided. Never waits; takes effect with some later frame.
+    fn forget(&self, generation: u64) {
+        let _ = generation;
+    }
+
+    /// Bytes of the records that it keeps because it was not told to forget them. A put with a record
+    /// waits while they are many.
+    fn kept_record_bytes(&self) -> u64 {
+        0
+    }
+
+    /// The end, when nobody puts or takes any more: makes as durable as it can what was promised at
+    /// leisure, such as acknowledgements, and lets go of its files, so that another process may open
+    /// them. Without it events that were delivered may come again after a restart. Not to be used
+    /// afterwards.
     ///
     /// # Errors
     /// A fault of the channel's store.
-    fn settle(&self) -> BoxFuture<'_, Result<(), Fault>> {
+    fn release(&self) -> BoxFuture<'_, Result<(), Fault>> {
         crate::future::ready(Ok(()))
     }
 
@@ -398,7 +499,9 @@ pub struct PutPart {
     pub events: EventBatch,
 }
 
-/// Puts each part into its channel, all or none: reserves everywhere, then commits everywhere.
+/// Puts each part into its channel, all or none: reserves everywhere, then commits everywhere. With
+/// a record a put of several durable parts is all or none over a crash as well; without one, a crash
+/// between two commits leaves it in the first.
 ///
 /// Waits for room at most the longest `keep-alive` of the channels. While it waits in line at one
 /// channel it holds no room in the others, so two puts over the same channels in different order
@@ -406,11 +509,26 @@ pub struct PutPart {
 ///
 /// # Errors
 /// [`PutError`]; see there what was put.
-pub async fn put_all(parts: &[PutPart], state: Option<&SourceState>) -> Result<(), PutError> {
+pub async fn put_all(parts: &[PutPart], record: Option<&StateRecord>) -> Result<(), PutError> {
     let permits = reserve_all(parts).await.map_err(PutError::Refused)?;
+    let is_durable = |part: &&PutPart| part.channel.is_durable();
+    match record {
+        Some(record) if parts.iter().filter(is_durable).take(2).count() > 1 => {
+            commit_decided(permits, parts, record).await
+        }
+        _ => commit_each(permits, parts, record).await,
+    }
+}
+
+async fn commit_each(
+    permits: Vec<Box<dyn Permit>>,
+    parts: &[PutPart],
+    record: Option<&StateRecord>,
+) -> Result<(), PutError> {
     let mut committed = Vec::new();
     for (permit, part) in permits.into_iter().zip(parts) {
-        if let Err(fault) = permit.commit(state.cloned()).await {
+        let record = record.filter(|_| part.channel.is_durable());
+        if let Err(fault) = permit.commit(record.cloned()).await {
             return Err(PutError::CommitFailed {
                 channel: part.channel.name().clone(),
                 fault,
@@ -423,6 +541,56 @@ pub async fn put_all(parts: &[PutPart], state: Option<&SourceState>) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Prepares in all durable channels but the last, commits in the last, which decides, and then in
+/// those that are not durable, which cannot fail.
+async fn commit_decided(
+    permits: Vec<Box<dyn Permit>>,
+    parts: &[PutPart],
+    record: &StateRecord,
+) -> Result<(), PutError> {
+    let failed = |part: &PutPart, fault| PutError::CommitFailed {
+        channel: part.channel.name().clone(),
+        fault,
+        committed: Vec::new(),
+    };
+    let pairs = permits.into_iter().zip(parts);
+    let (mut durable, passing): (Vec<_>, Vec<_>) =
+        pairs.partition(|(_, part)| part.channel.is_durable());
+    let Some((deciding, decider)) = durable.pop() else {
+        return Ok(());
+    };
+    let mut prepared: Vec<Box<dyn PreparedPut>> = Vec::with_capacity(durable.len());
+    for (permit, part) in durable {
+        let decider = decider.channel.name().clone();
+        match permit.prepare(record.clone(), decider).await {
+            Ok(put) => prepared.push(put),
+            Err(fault) => {
+                withdraw(prepared).await;
+                return Err(failed(part, fault));
+            }
+        }
+    }
+    if let Err(fault) = deciding.commit(Some(record.clone())).await {
+        withdraw(prepared).await;
+        return Err(failed(decider, fault));
+    }
+    prepared.into_iter().for_each(|put| put.publish());
+    for (permit, part) in passing {
+        permit
+            .commit(None)
+            .await
+            .map_err(|fault| failed(part, fault))?;
+    }
+    Ok(())
+}
+
+/// What cannot be withdrawn now is decided at the next start, in the same way.
+async fn withdraw(prepared: Vec<Box<dyn PreparedPut>>) {
+    for put in prepared {
+        let _ = put.withdraw().await;
+    }
 }
 
 /// How often a put starts its reservations anew after it has waited in line. Each time another

@@ -5,17 +5,7 @@ use std::fmt;
 use crate::batch::EventBatch;
 use crate::fault::Fault;
 use crate::future::BoxFuture;
-
-/// What an interceptor keeps in mind of a batch, and what counts only when that batch is put.
-///
-/// Dropped without a commit: the batch was refused, and nothing of it counts. It may come again.
-pub trait PendingState: Send {
-    /// The batch is committed to its channels, or nothing of it was left to put.
-    ///
-    /// # Errors
-    /// A fault of the state's store: the events are put, and the state does not know of them.
-    fn commit(self: Box<Self>) -> Result<(), Fault>;
-}
+use crate::state::PendingState;
 
 /// What an interceptor made of a batch.
 pub struct Intercepted {

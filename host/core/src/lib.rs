@@ -4,6 +4,7 @@
 //! * [`channel`], [`source`], [`sink`], [`interceptor`], [`selector`], [`sink_processor`]: the
 //!   contracts, each with its whole prose on the trait.
 //! * [`option`] and [`settings`]: an option is one row; a checked configuration is typed values.
+//! * [`state`]: what components remember, in step with the events.
 //! * [`poison`]: what becomes of events that a component never can handle.
 //! * [`fault`]: an error knows whose side failed and whether trying again helps.
 //! * [`metric`]: the counters of Flume, under Flume's names, counted per batch.
@@ -31,6 +32,7 @@ pub mod settings;
 pub mod sink;
 pub mod sink_processor;
 pub mod source;
+pub mod state;
 
 pub use batch::EventBatch;
 pub use fault::{Fault, FaultKind, Side};

@@ -21,3 +21,7 @@ pub const HEADER_VALUE_BYTES_MAX: usize = 1 << 28;
 /// Bytes of a source's state (its cursor) in one put. A position file of thousands of files fits;
 /// a state that grows with the data does not belong into a cursor.
 pub const SOURCE_STATE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of the changes of state that go with one put or acknowledgement. Enough for a cursor and a
+/// few states of the default size, and small beside what a frame of a log takes.
+pub const STATE_RECORD_BYTES_MAX: usize = 2 << 20;

@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::future::BoxFuture;
 use crate::metric::SinkCounters;
 use crate::name::ComponentName;
+use crate::state::PendingState;
 
 /// An event that a sink refuses for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +63,12 @@ pub struct SinkContext {
 /// fault says that none of them counts as delivered: all are delivered again, so a sink may see an
 /// event twice. [`Segment::first_sequence`] tells such an event from a new one.
 ///
+/// # State
+/// What a sink remembers of events counts when they are acknowledged, and not at all when they are
+/// delivered again. After a delivery or a flush that ended well the agent asks for it
+/// ([`Sink::pending_state`]), acknowledges the events together with it, and commits it, before it
+/// calls the sink again.
+///
 /// # Cancellation
 /// The agent may drop a `deliver` future when its deadline has passed; the events count as not
 /// delivered.
@@ -87,6 +94,12 @@ pub trait Sink: Send {
     /// # Errors
     /// A fault: none of the buffered events counts as delivered, and the buffer is empty.
     fn flush(&mut self) -> BoxFuture<'_, Result<(), Fault>>;
+
+    /// What the sink has written of events that were delivered since it was asked last; nothing for
+    /// a sink that remembers nothing.
+    fn pending_state(&mut self) -> Option<Box<dyn PendingState>> {
+        None
+    }
 
     /// Called when the channel was empty, and about once a second while it is not: for work by the
     /// clock, such as rolling a file.

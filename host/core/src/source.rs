@@ -17,6 +17,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::future::BoxFuture;
 use crate::metric::SourceCounters;
 use crate::name::ComponentName;
+use crate::state::StateWrite;
 
 /// Why events were not accepted, and how many were before that.
 #[derive(Debug)]
@@ -198,6 +199,9 @@ pub struct Polled {
     pub events: EventBatch,
     /// The position after these events.
     pub cursor: Option<Arc<[u8]>>,
+    /// Changes of its own state that the source applies when it hears that these events are put. Only
+    /// told, so that a durable channel can keep them with the events.
+    pub writes: Arc<[StateWrite]>,
     /// What the source expects next.
     pub next: PollNext,
 }

@@ -106,6 +106,11 @@ impl Image {
 
     /// Reads from the frame on that holds this item.
     pub fn reader(&self, from_item: u64) -> Reader {
-        Reader::new(Arc::clone(&self.io), Arc::clone(&self.view), from_item)
+        Reader::new(
+            Arc::clone(&self.io),
+            Arc::clone(&self.view),
+            None,
+            from_item,
+        )
     }
 }

@@ -4,6 +4,9 @@
 use std::io;
 use std::sync::Arc;
 
+#[cfg(any(test, feature = "simulation"))]
+use crate::mutation::Mutation;
+
 mod disk;
 mod read_only;
 
@@ -69,6 +72,22 @@ pub trait LogIo: Send + Sync + 'static {
     /// # Errors
     /// When the system has none.
     fn salt(&self) -> io::Result<u64>;
+
+    /// The folder of this name within this one, made when it is not there. Only for copies that
+    /// nothing depends on; the log does without where there is none.
+    ///
+    /// # Errors
+    /// As the system says; [`io::ErrorKind::Unsupported`] where it is not built.
+    fn folder_within(&self, name: &str) -> io::Result<Arc<dyn LogIo>> {
+        let _ = name;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whether the log goes without this protection, so that a test sees what it is good for.
+    #[cfg(any(test, feature = "simulation"))]
+    fn lacks(&self, _: Mutation) -> bool {
+        false
+    }
 }
 
 /// An open file of the log.
@@ -85,6 +104,18 @@ pub trait LogFile: Send + Sync {
     /// When not all were taken; then any part of them may have been.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Writes all the bytes at this offset and makes them durable, them alone: what was written
+    /// before without a sync stays without. Cheaper than a write and a sync where the disk can do
+    /// both at once, best when memory, offset and length are multiples of 4096 and the
+    /// file was written there before.
+    ///
+    /// # Errors
+    /// As those of [`LogFile::write_at`] and [`LogFile::sync`], and to be treated like both.
+    fn write_durably_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_at(offset, bytes)?;
+        self.sync()
+    }
+
     /// Fills the buffer from this offset and says how much; less only at the end of the file.
     ///
     /// # Errors
@@ -97,4 +128,20 @@ pub trait LogFile: Send + Sync {
     /// When it may not be. A second call may then come back well without having written anything,
     /// so it proves nothing: write the bytes again, to another file.
     fn sync(&self) -> io::Result<()>;
+
+    /// Cuts the file off at this length, to give space back. The log does without where it cannot
+    /// be done, and never cuts off what counts.
+    ///
+    /// # Errors
+    /// As the system says; [`io::ErrorKind::Unsupported`] where it is not built.
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        let _ = length;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// See [`LogIo::lacks`].
+    #[cfg(any(test, feature = "simulation"))]
+    fn lacks(&self, _: Mutation) -> bool {
+        false
+    }
 }

@@ -20,9 +20,11 @@ mod image;
 mod io;
 mod layout;
 mod log;
+mod mutation;
 mod options;
 mod pool;
 mod position;
+mod quarantine;
 mod reader;
 mod record;
 mod recovery;
@@ -45,6 +47,7 @@ pub use options::{
     SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
 pub use position::{Count, Position};
+pub use quarantine::QUARANTINE_BYTES_MAX;
 pub use reader::{Read, Reader};
 pub use record::{Appended, LogState, Passing, Record};
 pub use recovery::Recovery;

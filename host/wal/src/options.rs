@@ -57,7 +57,8 @@ pub struct Options {
     /// Bytes of a segment: between [`SEGMENT_BYTES_MIN`] and [`SEGMENT_BYTES_MAX`], whole blocks of
     /// 4 KiB. A segment is what is freed and reused at once, and what recovery reads.
     pub segment_bytes: u64,
-    /// Segments and spare files together, which bounds the space on disk.
+    /// Segments and spare files together, which bounds the space on disk. Those that a restart
+    /// left less than half full count as the part that is used.
     pub segments_max: u64,
     /// Free bytes of the volume below which items are refused. Acknowledgements never are.
     pub free_bytes_min: u64,
@@ -141,7 +142,7 @@ impl Options {
         }
         // The one in use, the one before it, and those kept back.
         let least = RESERVED_SEGMENTS + 2;
-        let most = given / 8 / TABLE_ENTRY_BYTES;
+        let most = self.table_entries_max();
         let given = self.segments_max;
         if !(least..=most).contains(&given) {
             return Err(OptionsError::SegmentsMax { given, least, most });
@@ -156,6 +157,11 @@ impl Options {
         (self.segment_bytes / 2)
             .saturating_sub(overhead)
             .min(RECORD_BYTES_MAX)
+    }
+
+    /// Segments that the table of a snapshot has room for.
+    pub(crate) fn table_entries_max(&self) -> u64 {
+        self.segment_bytes / 8 / TABLE_ENTRY_BYTES
     }
 
     /// Bytes of the largest group. One record always fits.

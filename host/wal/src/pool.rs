@@ -4,14 +4,20 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::io::LogIo;
+use crate::mutation::{Mutation, lacks};
 use crate::options::{Options, RESERVED_SEGMENTS};
 use crate::segment::FileName;
 
 /// Spare files beyond those kept back. One is being used soon, one is ready behind it; more would
 /// only hold space that others on the volume could use.
 const SPARES_BEYOND_MAX: u64 = 2;
+
+/// How long one who needs a file waits for another who is making one. Zeros for the largest segment
+/// take a slow disk about that long; whoever waits longer is told that there is no room.
+const MAKING_WAIT: Duration = Duration::from_secs(2);
 
 /// Zeros written at once: from this size on a disk is near its bandwidth.
 const ZERO_BYTES: usize = 1024 * 1024;
@@ -37,12 +43,14 @@ pub(crate) enum TakeError {
 pub(crate) struct Pool {
     io: Arc<dyn LogIo>,
     segment_bytes: u64,
-    segments_max: u64,
+    bytes_max: u64,
     free_bytes_min: u64,
     /// A plain mutex suffices: it is never held while a file is written.
     files: Mutex<Files>,
     /// A file was taken, or the pool is closed.
     changed: Condvar,
+    /// A file that was being made is there, or will not be.
+    made: Condvar,
     /// Held while anybody may write in the folder.
     _lock: Box<dyn Send + Sync>,
 }
@@ -52,8 +60,10 @@ struct Files {
     next: u64,
     /// Files that are being made.
     making: u64,
-    /// Segments of the log.
-    in_use: u64,
+    /// How many were made since the log was opened.
+    made: u64,
+    /// Bytes of the segments of the log.
+    in_use_bytes: u64,
     /// One was taken since the last attempt to make one.
     wanted: bool,
     closed: bool,
@@ -65,23 +75,25 @@ impl Pool {
         io: Arc<dyn LogIo>,
         options: &Options,
         spares: &[u64],
-        in_use: u64,
+        in_use_bytes: u64,
         lock: Box<dyn Send + Sync>,
     ) -> Pool {
         let pool = Pool {
             io,
             segment_bytes: options.segment_bytes,
-            segments_max: options.segments_max,
+            bytes_max: options.segments_max.saturating_mul(options.segment_bytes),
             free_bytes_min: options.free_bytes_min,
             files: Mutex::new(Files {
                 spares: VecDeque::new(),
                 next: spares.iter().max().map_or(1, |last| last.saturating_add(1)),
                 making: 0,
-                in_use,
+                made: 0,
+                in_use_bytes,
                 wanted: true,
                 closed: false,
             }),
             changed: Condvar::new(),
+            made: Condvar::new(),
             _lock: lock,
         };
         for number in spares {
@@ -95,29 +107,36 @@ impl Pool {
         self.lock().spares.len() as u64
     }
 
-    /// Tells how many segments the log has, which count against its bound.
-    pub(crate) fn set_in_use(&self, in_use: u64) {
-        self.lock().in_use = in_use;
+    /// Tells what the segments of the log take, which counts against its bound.
+    pub(crate) fn set_in_use(&self, bytes: u64) {
+        self.lock().in_use_bytes = bytes;
     }
 
     /// Makes files until those kept back are there, as far as there is room, and says whether they
     /// are. A log without them goes on and gives out what it has; only items are refused.
     pub(crate) fn fill(&self, free_bytes_min: u64) -> bool {
-        while self.len() < RESERVED_SEGMENTS && self.make(free_bytes_min).is_ok() {}
+        while self.len() < RESERVED_SEGMENTS
+            && (self.wait_for_maker() || self.make(free_bytes_min).is_ok())
+        {}
         self.len() >= RESERVED_SEGMENTS
     }
 
     /// The name of a file of the right size with any content. It is no longer in the pool.
     pub(crate) fn take(&self, purpose: Purpose) -> Result<FileName, TakeError> {
         let (kept_back, free_bytes_min) = match purpose {
-            Purpose::Items => (RESERVED_SEGMENTS, self.free_bytes_min),
             Purpose::Reserve => (0, 0),
+            Purpose::Items if lacks(self.io.as_ref(), Mutation::Reserve) => (0, 0),
+            Purpose::Items => (RESERVED_SEGMENTS, self.free_bytes_min),
         };
-        if self.len() <= kept_back {
+        while self.len() <= kept_back && !self.wait_for_maker() {
             self.make(free_bytes_min)?;
         }
         let mut files = self.lock();
         let taken = files.spares.pop_front();
+        // At once, or another is made in its place before the writer tells.
+        if taken.is_some() {
+            files.in_use_bytes = files.in_use_bytes.saturating_add(self.segment_bytes);
+        }
         files.wanted = true;
         drop(files);
         self.changed.notify_one();
@@ -137,8 +156,20 @@ impl Pool {
         Ok(())
     }
 
-    /// Makes a file ahead each time one was taken, so that the writer finds it there, until the
-    /// pool is closed. For a thread of its own.
+    /// Waits for a file that another is making, within bounds, and says whether one came.
+    fn wait_for_maker(&self) -> bool {
+        let files = self.lock();
+        let before = files.made;
+        if files.making == 0 {
+            return false;
+        }
+        let unchanged = |files: &mut Files| files.making > 0 && files.made == before;
+        let waited = self.made.wait_timeout_while(files, MAKING_WAIT, unchanged);
+        waited.unwrap_or_else(PoisonError::into_inner).0.made > before
+    }
+
+    /// Makes the files that are kept back and one ahead, at first and each time one was taken, so
+    /// that the writer finds them there, until the pool is closed. For a thread of its own.
     pub(crate) fn make_ahead(&self) {
         loop {
             let files = self.lock();
@@ -149,11 +180,17 @@ impl Pool {
                 return;
             }
             files.wanted = false;
-            let enough = files.spares.len() as u64 > RESERVED_SEGMENTS;
+            let spares = files.spares.len() as u64;
             drop(files);
-            if !enough {
-                // What keeps it from being made is told to the writer when it needs one.
-                let _ = self.make(self.free_bytes_min);
+            // Those kept back need no room beside them.
+            let made = match spares {
+                0..RESERVED_SEGMENTS => self.make(0),
+                RESERVED_SEGMENTS => self.make(self.free_bytes_min),
+                _ => continue,
+            };
+            // What keeps one from being made is told to the writer when it needs it.
+            if made.is_ok() {
+                self.lock().wanted = true;
             }
         }
     }
@@ -186,7 +223,9 @@ impl Pool {
             return Err(TakeError::Full);
         }
         let mut files = self.lock();
-        if files.in_use + files.making + files.spares.len() as u64 >= self.segments_max {
+        let whole = files.making + files.spares.len() as u64 + 1;
+        let bytes = whole.saturating_mul(self.segment_bytes);
+        if files.in_use_bytes.saturating_add(bytes) > self.bytes_max {
             return Err(TakeError::Full);
         }
         files.making += 1;
@@ -195,14 +234,18 @@ impl Pool {
         let made = self.write_file(number);
         let mut files = self.lock();
         files.making -= 1;
+        files.made += u64::from(made.is_ok());
+        if made.is_ok() {
+            files.spares.push_back(number);
+        }
+        drop(files);
+        self.made.notify_all();
         made.map_err(|error| match error.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => TakeError::Full,
             _ => TakeError::Disk(error),
-        })?;
-        files.spares.push_back(number);
-        Ok(())
+        })
     }
 
     /// Makes a spare file, and leaves none that is not whole.

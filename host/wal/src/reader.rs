@@ -9,6 +9,7 @@ use crate::error::ReadError;
 use crate::frame::{Frame, Kind};
 use crate::io::{LogFile, LogIo};
 use crate::position::Position;
+use crate::quarantine::{Damaged, Quarantine};
 use crate::scan::{Bounds, Scan, Step, frame_at};
 use crate::segment::{FileName, Sealed};
 use crate::view::View;
@@ -41,6 +42,8 @@ pub enum Read {
 pub struct Reader {
     io: Arc<dyn LogIo>,
     view: Arc<View>,
+    /// Where damaged bytes are kept; nowhere when the log is only looked at.
+    quarantine: Option<Arc<Quarantine>>,
     next_item: u64,
     walk: Option<Walk>,
 }
@@ -56,6 +59,8 @@ struct Walk {
 /// What a step of a walk led to.
 enum Found {
     Read(Read),
+    /// It is lost, and this is where it stood.
+    Lost(Read, Range<u64>),
     /// Nothing of interest; go on.
     Passed,
     /// The end, as far as it was known.
@@ -63,10 +68,16 @@ enum Found {
 }
 
 impl Reader {
-    pub(crate) fn new(io: Arc<dyn LogIo>, view: Arc<View>, from_item: u64) -> Reader {
+    pub(crate) fn new(
+        io: Arc<dyn LogIo>,
+        view: Arc<View>,
+        quarantine: Option<Arc<Quarantine>>,
+        from_item: u64,
+    ) -> Reader {
         Reader {
             io,
             view,
+            quarantine,
             next_item: from_item,
             walk: None,
         }
@@ -105,6 +116,10 @@ impl Reader {
             drop(segments);
             let read = match found {
                 Found::Read(read) => read,
+                Found::Lost(read, bytes) => {
+                    keep(self.quarantine.as_deref(), walk, bytes);
+                    read
+                }
                 Found::Passed => continue,
                 Found::End if segment.end > walk.end => {
                     walk.extend(segment.end);
@@ -112,7 +127,10 @@ impl Reader {
                 }
                 Found::End if is_active => return Ok(None),
                 Found::End => match walk.missing(segment, self.next_item) {
-                    Some(read) => read,
+                    Some((read, bytes)) => {
+                        keep(self.quarantine.as_deref(), walk, bytes);
+                        read
+                    }
                     None => {
                         // Nothing more is in it, so it is never begun again.
                         self.next_item = self.next_item.max(segment.last.item);
@@ -147,6 +165,12 @@ impl Reader {
     }
 }
 
+fn keep(quarantine: Option<&Quarantine>, walk: &Walk, bytes: Range<u64>) {
+    if let Some(quarantine) = quarantine {
+        quarantine.keep(&walk.damaged(bytes));
+    }
+}
+
 impl Walk {
     fn new(segment: Sealed, file: Arc<dyn LogFile>) -> Walk {
         let bounds = Bounds {
@@ -171,7 +195,12 @@ impl Walk {
     fn step(&mut self, next_item: u64) -> Found {
         match self.scan.next() {
             Step::End => Found::End,
-            Step::Lost { frames, items } => lost(frames, items, next_item),
+            Step::Lost {
+                frames,
+                items,
+                bytes,
+            } => lost(frames, items, next_item)
+                .map_or(Found::Passed, |read| Found::Lost(read, bytes)),
             Step::Frame(frame) => {
                 let header = &frame.header;
                 let is_read = header.count_after().item <= next_item;
@@ -189,25 +218,28 @@ impl Walk {
     }
 
     /// What is missing between the last whole frame of a sealed segment and its end.
-    fn missing(&mut self, segment: Sealed, next_item: u64) -> Option<Read> {
+    fn missing(&mut self, segment: Sealed, next_item: u64) -> Option<(Read, Range<u64>)> {
         let before = self.scan.expected();
+        let bytes = u64::from(self.scan.end())..u64::from(segment.end);
         self.scan.skip_to(segment.last);
         let frames = segment.last.sequence.saturating_sub(before.sequence);
-        match lost(frames, before.item..segment.last.item, next_item) {
-            Found::Read(read) if frames > 0 => Some(read),
-            _ => None,
+        let read = lost(frames, before.item..segment.last.item, next_item);
+        read.filter(|_| frames > 0).map(|read| (read, bytes))
+    }
+
+    fn damaged(&self, bytes: Range<u64>) -> Damaged {
+        Damaged {
+            segment: self.number,
+            file: Arc::clone(self.scan.window().file()),
+            bytes,
         }
     }
 }
 
 /// Damage, as far as it is about items that are still to be read.
-fn lost(frames: u64, items: Range<u64>, next_item: u64) -> Found {
+fn lost(frames: u64, items: Range<u64>, next_item: u64) -> Option<Read> {
     let items = items.start.max(next_item)..items.end;
-    if items.is_empty() {
-        Found::Passed
-    } else {
-        Found::Read(Read::Lost { frames, items })
-    }
+    (!items.is_empty()).then_some(Read::Lost { frames, items })
 }
 
 impl Read {

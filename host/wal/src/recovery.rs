@@ -11,43 +11,20 @@ use crate::acknowledged::Acknowledged;
 use crate::error::OpenError;
 use crate::frame::{Frame, Kind};
 use crate::io::{LogFile, LogIo};
+use crate::mutation::{Mutation, file_lacks};
 use crate::position::{Count, Position};
+use crate::quarantine::Damaged;
 use crate::record::{LogState, Passing};
 use crate::scan::{Bounds, Scan, Step, Window, durable_by_frames, frame_at};
 use crate::segment::{DATA_START, FileName, HeaderDamage, LogId, Sealed, SegmentHeader};
 use crate::snapshot::{self, Lost};
+pub use report::Recovery;
 
-/// What was found when a log was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Recovery {
-    /// There was no log, so one was made.
-    pub created: bool,
-    /// Whole frames of data behind the snapshot.
-    pub frames: u64,
-    /// Items in the log that are not acknowledged.
-    pub pending_items: u64,
-    /// Frames of data that were durable and are damaged or gone, found now.
-    pub quarantined_frames: u64,
-    /// Their items, less those that were acknowledged before.
-    pub quarantined_items: u64,
-    /// What was ever lost, as the log remembers it; what is found now is in it.
-    pub lost: Lost,
-    /// Frames behind the end of the log, at its torn tail, whose heads can still be read. None of
-    /// them was confirmed.
-    pub cut_frames: u64,
-    /// Bytes from the end of the log to the end of the last of them.
-    pub cut_bytes: u64,
-    /// Snapshots that were damaged, or not finished when the log ended, so that one more segment had to be read for each.
-    pub damaged_snapshots: u64,
-    /// No snapshot was whole: acknowledgements and state were rebuilt from what frames there are.
-    pub without_snapshot: bool,
-    /// Segments that should be there and are not, or are others' under their name.
-    pub missing_segments: u64,
-    /// Bytes in which frames were looked for.
-    pub scanned_bytes: u64,
-    /// Blocks that the disk did not give.
-    pub unreadable_blocks: u64,
-}
+mod report;
+
+/// Damaged stretches that are kept for the quarantine. One that is rotten through and through has
+/// more, and the first ones tell as much.
+const DAMAGED_MAX: usize = 1024;
 
 /// The state of a log after its last confirmed frame.
 pub(crate) struct Found {
@@ -62,6 +39,8 @@ pub(crate) struct Found {
     /// Files of no further use, once the log has gone on in a new segment.
     pub(crate) leftovers: Vec<FileName>,
     pub(crate) spares: Vec<u64>,
+    /// What is worth a look before its segment is freed.
+    pub(crate) damaged: Vec<Damaged>,
     pub(crate) report: Recovery,
 }
 
@@ -294,6 +273,7 @@ impl<'io> Search<'io> {
                 expected: first,
                 end: Position::START,
                 missing: BTreeSet::new(),
+                damaged: Vec::new(),
                 report: Recovery {
                     without_snapshot: !self.chain.is_empty(),
                     ..report
@@ -310,6 +290,7 @@ impl<'io> Search<'io> {
             expected: frame.header.count,
             end: Position::START,
             missing: BTreeSet::new(),
+            damaged: Vec::new(),
             report,
         })
     }
@@ -324,6 +305,7 @@ struct Replay {
     end: Position,
     /// Segments whose items are missing. What stands under their names is left alone.
     missing: BTreeSet<u64>,
+    damaged: Vec<Damaged>,
     report: Recovery,
 }
 
@@ -336,7 +318,11 @@ impl Replay {
                 self.expected = probe.count;
             }
             let next = chain.get(index + 1).and_then(|next| next.previous_end);
-            let known = next.filter(|end| end.segment() == probe.number);
+            let is_told = |end: &Position| {
+                end.segment() == probe.number
+                    && !file_lacks(probe.file.as_ref(), Mutation::PreviousEnd)
+            };
+            let known = next.filter(is_told);
             self.segment(probe, known, state)?;
         }
         Ok(())
@@ -357,7 +343,7 @@ impl Replay {
         if let Some(end) = known_end {
             bounds.end = bounds.end.min(u64::from(end.offset()));
             bounds.durable = end;
-        } else {
+        } else if !file_lacks(probe.file.as_ref(), Mutation::DurableMark) {
             bounds.durable = durable_by_frames(Arc::clone(&probe.file), bounds);
         }
         let first = self.expected;
@@ -365,7 +351,14 @@ impl Replay {
         loop {
             match scan.next() {
                 Step::Frame(frame) => self.frame(&frame, state),
-                Step::Lost { frames, items } => self.lose(frames, items, state),
+                Step::Lost {
+                    frames,
+                    items,
+                    bytes,
+                } => {
+                    self.lose(frames, items, state);
+                    self.keep(probe, bytes);
+                }
                 Step::End => break,
             }
         }
@@ -376,10 +369,12 @@ impl Replay {
             self.report.cut_frames += heads;
             self.report.cut_bytes += heads_end - u64::from(end);
             // The system may hold what the disk does not, when only the process ended.
-            probe
-                .file
-                .sync()
-                .map_err(OpenError::disk("make the end of the log durable"))?;
+            if !file_lacks(probe.file.as_ref(), Mutation::SyncAtOpening) {
+                probe
+                    .file
+                    .sync()
+                    .map_err(OpenError::disk("make the end of the log durable"))?;
+            }
         }
         self.report.scanned_bytes += bounds.end.saturating_sub(u64::from(DATA_START));
         self.report.unreadable_blocks += scan.window().unreadable_blocks;
@@ -404,6 +399,16 @@ impl Replay {
                 .add(range.start..range.end.min(frame.header.count.item));
         }
         state.apply(Passing::of(frame));
+    }
+
+    fn keep(&mut self, probe: &Probe, bytes: Range<u64>) {
+        if self.damaged.len() < DAMAGED_MAX {
+            self.damaged.push(Damaged {
+                segment: probe.number,
+                file: Arc::clone(&probe.file),
+                bytes,
+            });
+        }
     }
 
     fn lose(&mut self, frames: u64, items: Range<u64>, state: &mut dyn LogState) {
@@ -456,6 +461,7 @@ impl Replay {
             sealed: self.sealed,
             leftovers,
             spares,
+            damaged: self.damaged,
             report: self.report,
         }
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::frame::{ALIGNMENT_BYTES, Damage, Frame, HEADER_BYTES, Header, looks_like_frame};
 use crate::io::LogFile;
 use crate::layout::round_up;
+use crate::mutation::{Mutation, file_lacks};
 use crate::position::{Count, Position};
 use crate::segment::{BLOCK_BYTES, DATA_START};
 
@@ -37,6 +38,10 @@ impl Window {
             bytes: Vec::new(),
             unreadable_blocks: 0,
         }
+    }
+
+    pub(crate) fn file(&self) -> &Arc<dyn LogFile> {
+        &self.file
     }
 
     /// The bytes at this offset, as many as asked for or all up to the end.
@@ -109,6 +114,8 @@ pub(crate) enum Step<'window> {
         frames: u64,
         /// The numbers of their items.
         items: Range<u64>,
+        /// Where they stood in the file.
+        bytes: Range<u64>,
     },
     /// Nothing more that counts.
     End,
@@ -161,6 +168,10 @@ impl Scan {
         self.window.end = end;
     }
 
+    fn lacks(&self, protection: Mutation) -> bool {
+        file_lacks(self.window.file.as_ref(), protection)
+    }
+
     /// Goes on to the next frame.
     pub(crate) fn next(&mut self) -> Step<'_> {
         let mut from = self.at;
@@ -174,7 +185,7 @@ impl Scan {
             } else if let Err(next) = self.body_is_whole(offset, &header) {
                 from = next;
             } else if header.count.sequence > self.expected.sequence {
-                return self.gap(header.count);
+                return self.gap(header.count, offset);
             } else {
                 return self.accept(offset, header);
             }
@@ -182,15 +193,21 @@ impl Scan {
     }
 
     /// Frames are missing before one that is whole.
-    fn gap(&mut self, found: Count) -> Step<'_> {
-        let damage = Position::new(self.bounds.number, self.damage_start() as u32);
-        if damage >= self.bounds.durable {
+    fn gap(&mut self, found: Count, offset: u64) -> Step<'_> {
+        let start = self.damage_start();
+        let damage = Position::new(self.bounds.number, start as u32);
+        let was_durable = damage < self.bounds.durable;
+        if !was_durable && !self.lacks(Mutation::TornTail) {
             return Step::End;
         }
         let frames = found.sequence - self.expected.sequence;
         let items = self.expected.item..found.item.max(self.expected.item);
         self.expected = found;
-        Step::Lost { frames, items }
+        Step::Lost {
+            frames,
+            items,
+            bytes: start..offset,
+        }
     }
 
     fn accept(&mut self, offset: u64, header: Header) -> Step<'_> {
@@ -244,6 +261,7 @@ impl Scan {
         let header = Header::decode(bytes).ok()?;
         let here = Position::new(self.bounds.number, offset as u32);
         let salted = self.bounds.salt.is_none_or(|salt| salt == header.salt);
+        let salted = salted || self.lacks(Mutation::Salt);
         if header.position != here || !salted {
             return None;
         }
@@ -253,8 +271,10 @@ impl Scan {
 
     /// Looks at the body behind a head; when it is damaged, says where to go on.
     fn body_is_whole(&mut self, offset: u64, header: &Header) -> Result<(), u64> {
+        let unchecked = self.lacks(Mutation::BodyChecksum);
         match Frame::decode(self.window.get(offset, header.frame_length())) {
             Ok(_) => Ok(()),
+            Err(Damage::Body { .. }) if unchecked => Ok(()),
             // The head is whole, so its length can be believed.
             Err(Damage::Body { length }) => Err(offset + length),
             Err(_) => Err(offset + ALIGNMENT_BYTES),

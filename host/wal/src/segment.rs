@@ -3,7 +3,7 @@
 //! The block stands there twice, because a segment without it has lost the proof of where the one
 //! before it ended. The bytes are specified in `docs/spec/wal.md`.
 
-use crate::layout::{array_at, u32_at, u64_at};
+use crate::layout::{array_at, round_up, u32_at, u64_at};
 use crate::position::{Count, Position};
 
 /// What the disk writes at once. A group begins at a multiple of it, so that no later write
@@ -13,7 +13,7 @@ pub(crate) const BLOCK_BYTES: u64 = 4096;
 /// Where the frames of a segment begin: behind the two copies of its block.
 pub(crate) const DATA_START: u32 = 2 * BLOCK_BYTES as u32;
 
-const MAGIC: [u8; 8] = *b"FLUMENWL";
+pub(crate) const MAGIC: [u8; 8] = *b"FLUMENWL";
 
 /// The version of the format that is written, and the highest that is read.
 pub(crate) const VERSION: u32 = 1;
@@ -169,6 +169,24 @@ pub(crate) struct Sealed {
     pub(crate) last: Count,
     /// Where its frames end.
     pub(crate) end: u32,
+}
+
+impl Sealed {
+    /// Bytes of its file that count against the bound of the log. One that is less than half full
+    /// is cut off behind its frames when the log is opened, and counts what is left: else each
+    /// restart would cost the room of a whole segment until its few items are acknowledged.
+    pub(crate) fn bytes(&self, segment_bytes: u64) -> u64 {
+        if self.is_short(segment_bytes) {
+            round_up(u64::from(self.end), BLOCK_BYTES)
+        } else {
+            segment_bytes
+        }
+    }
+
+    /// Whether it is cut off.
+    pub(crate) fn is_short(&self, segment_bytes: u64) -> bool {
+        u64::from(self.end) <= segment_bytes / 2
+    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub enum Call {
     Rename,
     /// [`LogIo::remove`].
     Remove,
+    /// [`LogFile::truncate`].
+    Truncate,
 }
 
 /// How a run of the machine ends.
@@ -63,6 +65,8 @@ struct Inode {
     cached: Vec<u8>,
     /// What was written since the last sync, in order.
     pending: Vec<Pending>,
+    /// The file was cut off here since the last sync.
+    cut_off: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -165,6 +169,11 @@ impl Disk {
     /// Makes a stretch of a file unreadable.
     pub fn make_unreadable(&self, name: &str, bytes: std::ops::Range<u64>) {
         self.lock().unreadable.push((name.to_owned(), bytes));
+    }
+
+    /// Makes all of it readable again.
+    pub fn make_readable(&self) {
+        self.lock().unreadable.clear();
     }
 
     /// The names in the folder.
@@ -289,6 +298,11 @@ impl Inner {
             for pending in std::mem::take(&mut inode.pending) {
                 keep_sectors(&mut inode.stable, pending.offset, &pending.bytes, chance);
             }
+            if let Some(length) = inode.cut_off.take()
+                && chance(1) == 1
+            {
+                inode.stable.truncate(length);
+            }
             inode.cached.clone_from(&inode.stable);
         }
     }
@@ -344,7 +358,11 @@ fn power_is_off() -> io::Error {
     io::Error::other("the power is off")
 }
 
+mod below;
 mod files;
 mod oracle;
+mod weakened;
 
+pub use crate::mutation::{Mutation, UnknownMutation};
 pub use oracle::check_decode;
+pub use weakened::Weakened;

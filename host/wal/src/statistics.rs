@@ -23,7 +23,11 @@ pub(crate) struct Counters {
     pub(crate) records: Counter,
     pub(crate) syncs: Counter,
     pub(crate) failovers: Counter,
+    pub(crate) sync_failures: Counter,
+    pub(crate) doubtful_records: Counter,
     pub(crate) released_segments: Counter,
+    pub(crate) quarantined_bytes: Counter,
+    pub(crate) quarantine_skips: Counter,
 }
 
 /// What a log did since it was opened.
@@ -37,8 +41,20 @@ pub struct Statistics {
     pub syncs: u64,
     /// How often a group was written again, to another segment, because the disk refused it.
     pub failovers: u64,
+    /// How often the disk refused to make something durable. One group that was waited for was then
+    /// written again elsewhere; with [`crate::Durability::Interval`] and
+    /// [`crate::Durability::Os`] see `doubtful_records`.
+    pub sync_failures: u64,
+    /// Records that had been confirmed when the sync that should have made them durable failed.
+    /// They can be read, and a power cut may take them. Always 0 with
+    /// [`crate::Durability::Sync`].
+    pub doubtful_records: u64,
     /// Segments that were freed because all their items were acknowledged.
     pub released_segments: u64,
+    /// Damaged bytes that were copied to the folder `quarantine`.
+    pub quarantined_bytes: u64,
+    /// Damaged stretches that were not, for want of room or because the disk refused them.
+    pub quarantine_skips: u64,
 }
 
 impl Counters {
@@ -48,7 +64,11 @@ impl Counters {
             records: self.records.get(),
             syncs: self.syncs.get(),
             failovers: self.failovers.get(),
+            sync_failures: self.sync_failures.get(),
+            doubtful_records: self.doubtful_records.get(),
             released_segments: self.released_segments.get(),
+            quarantined_bytes: self.quarantined_bytes.get(),
+            quarantine_skips: self.quarantine_skips.get(),
         }
     }
 }

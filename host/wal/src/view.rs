@@ -1,7 +1,8 @@
 //! What readers may see of the log: confirmed frames, and nothing else.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::error::Failure;
 use crate::position::Count;
 use crate::segment::Sealed;
 
@@ -19,6 +20,8 @@ pub(crate) struct Segments {
     pub(crate) sealed: Vec<Sealed>,
     /// The one that is written, up to what is confirmed.
     pub(crate) active: Option<Sealed>,
+    /// Why nothing more is written.
+    pub(crate) failure: Option<Arc<Failure>>,
 }
 
 impl View {

@@ -15,10 +15,12 @@ use crate::error::{Failure, OpenError, Refusal};
 use crate::frame::{Header, Kind};
 use crate::io::{LogFile, LogIo};
 use crate::layout::round_up;
-use crate::options::{Durability, GROUP_BYTES_MAX, Options, RESERVED_SEGMENTS};
+use crate::mutation::{Mutation, lacks};
+use crate::options::{Options, RESERVED_SEGMENTS};
 use crate::pool::{Pool, Purpose};
 use crate::position::{Count, Position};
-use crate::record::{Appended, LogState, Passing, Place, Prepared};
+use crate::quarantine::Quarantine;
+use crate::record::{LogState, Prepared};
 use crate::recovery::{Found, Recovery, recover};
 use crate::segment::{BLOCK_BYTES, FileName, LogId, Sealed};
 use crate::snapshot::Lost;
@@ -27,6 +29,7 @@ use crate::view::View;
 use outcomes::{Group, Outcomes};
 use roll::NextSegment;
 
+mod group;
 mod outcomes;
 mod roll;
 #[cfg(test)]
@@ -36,6 +39,13 @@ pub(crate) use outcomes::Outcome;
 
 /// What an idle log keeps of the buffer of its groups: enough for a small batch.
 const IDLE_GROUP_BYTES: usize = 64 * 1024;
+
+/// Short segments that are looked at when a log is opened. Each opening leaves one, so that it finds
+/// one or two to cut off, and no more than some unless openings failed one after another.
+const CUT_OFF_MAX: usize = 16;
+
+/// Entries of the table that are left for segments without items.
+const TABLE_ENTRIES_KEPT: u64 = 8;
 
 /// Why the log cannot go on in a new segment.
 #[derive(Debug)]
@@ -79,12 +89,15 @@ pub(crate) struct Writer {
     count: Count,
     /// All before it is durable.
     durable: Position,
+    /// The count behind the last record that is.
+    durable_sequence: u64,
     group: Vec<u8>,
     failure: Option<Arc<Failure>>,
     /// A segment was sealed since all were last looked at.
     release_due: bool,
     view: Arc<View>,
     counters: Arc<Counters>,
+    quarantine: Arc<Quarantine>,
 }
 
 impl Writer {
@@ -102,7 +115,6 @@ impl Writer {
         let found = recover(io.as_ref(), state.as_mut())?;
         let report = found.report;
         let writer = Writer::first_segment(io, options, state, found, lock)?;
-        writer.pool.fill(0);
         Ok((writer, report))
     }
 
@@ -119,10 +131,14 @@ impl Writer {
             RollError::Disk(action, cause) => OpenError::Disk { action, cause },
             RollError::StateTooLarge { bytes, most } => OpenError::StateTooLarge { bytes, most },
         };
-        let in_use = found.sealed.len() as u64;
+        let in_use = bytes_of(&found.sealed, segment_bytes);
+        let counters: Arc<Counters> = Arc::default();
+        let quarantine = Quarantine::new(Arc::clone(&io), &options, Arc::clone(&counters));
+        // Before any segment is freed.
+        found.damaged.iter().for_each(|d| quarantine.keep(d));
         let pool = Pool::open(Arc::clone(&io), &options, &found.spares, in_use, lock);
         // Before a file is asked for: what is of no use may be all that there is.
-        let released = roll::take_released(&mut found.sealed, &found.acknowledged);
+        let released = roll::take_released(io.as_ref(), &mut found.sealed, &found.acknowledged);
         let released = released.into_iter().map(|s| FileName::Segment(s.number));
         for name in found.leftovers.into_iter().chain(released) {
             // When it fails it is tried again at the next opening.
@@ -142,7 +158,7 @@ impl Writer {
             state: state.as_ref(),
             options: &options,
         };
-        pool.set_in_use(found.sealed.len() as u64);
+        pool.set_in_use(bytes_of(&found.sealed, segment_bytes));
         let active = next
             .start(io.as_ref(), &pool, Purpose::Reserve)
             .map_err(refused)?;
@@ -158,16 +174,37 @@ impl Writer {
             next_number: found.next_number + 1,
             count: found.count,
             durable: found.end,
+            durable_sequence: found.count.sequence,
             active,
             group: Vec::new(),
             failure: None,
             release_due: true,
             view: Arc::default(),
-            counters: Arc::default(),
+            counters,
+            quarantine: Arc::new(quarantine),
         };
         writer.sync_up_to(writer.active.next).map_err(refused)?;
+        writer.cut_off_short();
         writer.show();
         Ok(writer)
+    }
+
+    /// Gives back what segments that restarts ended early do not use. The newest is left as it is
+    /// until the next time, with what may stand behind its end. What fails costs room, no more.
+    fn cut_off_short(&self) {
+        let segment_bytes = self.options.segment_bytes;
+        let short = self.sealed.iter().rev().skip(1);
+        let short = short.filter(|segment| segment.is_short(segment_bytes));
+        for segment in short.take(CUT_OFF_MAX) {
+            let name = FileName::Segment(segment.number).to_string();
+            let length = segment.bytes(segment_bytes);
+            let Ok(file) = self.io.open(&name) else {
+                continue;
+            };
+            if file.length().is_ok_and(|now| now > length) {
+                let _ = file.truncate(length);
+            }
+        }
     }
 
     /// Lets the readers see the segments as they are.
@@ -176,7 +213,9 @@ impl Writer {
         view.sealed.clone_from(&self.sealed);
         view.active = Some(self.active.entry);
         drop(view);
-        self.pool.set_in_use(self.sealed.len() as u64 + 1);
+        let segment_bytes = self.options.segment_bytes;
+        self.pool
+            .set_in_use(bytes_of(&self.sealed, segment_bytes) + segment_bytes);
     }
 
     pub(crate) fn view(&self) -> &Arc<View> {
@@ -189,6 +228,10 @@ impl Writer {
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    pub(crate) fn quarantine(&self) -> &Arc<Quarantine> {
+        &self.quarantine
     }
 
     pub(crate) fn acknowledged(&self) -> &Acknowledged {
@@ -265,8 +308,14 @@ impl Writer {
         let bytes: u64 = group.iter().map(|(_, p)| p.frame_length()).sum();
         let suspect = self.active.suspect;
         // What is kept back is taken by restarts and acknowledgements. It comes first again.
+        let table_is_full =
+            self.sealed.len() as u64 + TABLE_ENTRIES_KEPT >= self.options.table_entries_max();
+        if has_items && table_is_full {
+            return Err(RollError::Full);
+        }
         let reserved = self.pool.len() >= RESERVED_SEGMENTS
             || !has_items
+            || lacks(self.io.as_ref(), Mutation::Reserve)
             || self.pool.fill(self.options.free_bytes_min);
         if !reserved {
             return Err(RollError::Full);
@@ -282,95 +331,19 @@ impl Writer {
         self.roll(purpose)
     }
 
-    /// Writes a group for which there is room: once, and once more elsewhere.
-    fn write(&mut self, group: Group, outcomes: &mut Outcomes) {
-        let first = self.write_once(&group);
-        let written = first.or_else(|_| {
-            self.active.suspect = true;
-            self.counters.failovers.add(1);
-            self.roll(Purpose::Reserve)?;
-            self.write_once(&group)
-        });
-        match written {
-            Ok(places) => self.confirm(group, places, outcomes),
-            Err(error) => {
-                let failure = self.fail(error);
-                outcomes.refuse_all(group, &Refusal::Unknown(failure));
-            }
-        }
-    }
-
-    fn write_once(&mut self, group: &Group) -> Result<Vec<Appended>, RollError> {
-        let mut bytes = std::mem::take(&mut self.group);
-        bytes.clear();
-        let mut places = Vec::with_capacity(group.len());
-        let mut count = self.count;
-        for (_, prepared) in group {
-            let offset = self.active.next + bytes.len() as u64;
-            let place = Place {
-                salt: self.active.entry.salt,
-                position: Position::new(self.active.entry.number, offset as u32),
-                durable: self.durable,
-                count,
-            };
-            prepared.encode(place, &mut bytes);
-            places.push(Appended {
-                position: place.position,
-                sequence: count.sequence,
-                first_item: count.item,
-            });
-            count = count.after(prepared.record.items);
-        }
-        pad(&mut bytes);
-        let end = self.active.next + bytes.len() as u64;
-        let written = self.active.file.write_at(self.active.next, &bytes);
-        bytes.shrink_to(GROUP_BYTES_MAX as usize);
-        self.group = bytes;
-        written.map_err(|cause| RollError::Disk("write to the log", cause))?;
-        if self.options.durability == Durability::Sync {
-            self.sync_up_to(end)?;
-        }
-        self.active.next = end;
-        self.counters.groups.add(1);
-        self.counters.records.add(places.len() as u64);
-        Ok(places)
-    }
-
-    fn confirm(&mut self, group: Group, places: Vec<Appended>, outcomes: &mut Outcomes) {
-        let mut acknowledges = false;
-        for ((index, prepared), place) in group.into_iter().zip(places) {
-            let record = prepared.record;
-            for range in &record.acknowledged {
-                acknowledges = true;
-                self.acknowledged.add(range.clone());
-            }
-            self.count = self.count.after(record.items);
-            self.state.apply(Passing {
-                position: place.position,
-                sequence: place.sequence,
-                first_item: place.first_item,
-                items: record.items,
-                payload: &record.payload,
-            });
-            outcomes.set(index, Ok(place));
-        }
-        self.active.entry.last = self.count;
-        self.active.entry.end = self.active.next as u32;
-        self.view.lock().active = Some(self.active.entry);
-        if acknowledges || self.release_due {
-            self.release();
-        }
-    }
-
     /// Makes all that was written durable, where appends are confirmed before. A log that cannot
     /// goes on in another segment with the next group.
     pub(crate) fn sync(&mut self) {
-        if self.failure.is_some() || self.active.suspect || self.all_is_durable() {
+        if self.failure.is_some() || self.all_is_durable() {
             return;
         }
-        // The next group goes elsewhere, which is all that is left to do: what was confirmed
-        // without being durable was promised no more.
-        let _ = self.sync_up_to(self.active.next);
+        if self.active.suspect || self.sync_up_to(self.active.next).is_err() {
+            // The next group goes elsewhere. What was confirmed before it was durable is told, and
+            // is all that can be done: asked again, the disk may say yes to nothing.
+            let doubtful = self.count.sequence.saturating_sub(self.durable_sequence);
+            self.counters.doubtful_records.add(doubtful);
+        }
+        self.durable_sequence = self.count.sequence;
         self.release();
     }
 
@@ -389,6 +362,7 @@ impl Writer {
             }
             Err(cause) => {
                 self.active.suspect = true;
+                self.counters.sync_failures.add(1);
                 Err(RollError::Disk("make the log durable", cause))
             }
         }
@@ -422,7 +396,7 @@ impl Writer {
         let header = self.header_without_items(Kind::Witness, self.active.next);
         let mut bytes = Vec::with_capacity(BLOCK_BYTES as usize);
         header.encode(&mut bytes);
-        pad(&mut bytes);
+        pad(&mut bytes, 0);
         match self.active.file.write_at(self.active.next, &bytes) {
             Ok(()) => {
                 self.active.next += bytes.len() as u64;
@@ -471,12 +445,22 @@ impl Writer {
             RollError::StateTooLarge { bytes, most } => Failure::StateTooLarge { bytes, most },
         });
         self.failure = Some(Arc::clone(&failure));
+        self.view.lock().failure = Some(Arc::clone(&failure));
         failure
     }
 }
 
-/// Fills up to the next block.
-fn pad(bytes: &mut Vec<u8>) {
-    let length = round_up(bytes.len() as u64, BLOCK_BYTES);
-    bytes.resize(length as usize, 0);
+/// What segments take of the log's bound. The newest is not cut off yet.
+fn bytes_of(sealed: &[Sealed], segment_bytes: u64) -> u64 {
+    let Some((_, older)) = sealed.split_last() else {
+        return 0;
+    };
+    let older: u64 = older.iter().map(|s| s.bytes(segment_bytes)).sum();
+    older.saturating_add(segment_bytes)
+}
+
+/// Fills up to the next block behind `start`.
+fn pad(bytes: &mut Vec<u8>, start: usize) {
+    let length = round_up((bytes.len() - start) as u64, BLOCK_BYTES);
+    bytes.resize(start + length as usize, 0);
 }

@@ -19,6 +19,7 @@ use crate::bindings::{interceptor, sink, source};
 use crate::cache::CompileCache;
 use crate::contract::Contract;
 use crate::digest::Digest;
+use crate::disposal::Disposal;
 use crate::engine::{engine, machine};
 use crate::figures::GuestReport;
 use crate::instance::{Maker, World};
@@ -42,6 +43,7 @@ pub struct Host {
     cache: Option<CompileCache>,
     clock: Arc<dyn Clock>,
     states: Arc<dyn StateStore>,
+    disposal: Disposal,
     shared: Mutex<Shared>,
 }
 
@@ -83,6 +85,7 @@ impl Host {
             cache,
             clock,
             states,
+            disposal: Disposal::new()?,
             shared: Mutex::default(),
         })
     }
@@ -207,6 +210,7 @@ impl Host {
             figures,
             states: Arc::clone(&self.states),
             clock: Arc::clone(&self.clock),
+            disposal: self.disposal.clone(),
             stopping: Mutex::default(),
         });
         shared.guests.push(Arc::downgrade(&parts));

@@ -16,6 +16,8 @@ use wasmtime::{Engine, Store};
 use crate::bindings::types::Error;
 use crate::bindings::{interceptor, sink, source};
 use crate::columns::GuestBatch;
+#[cfg(doc)]
+use crate::disposal::Disposal;
 use crate::figures::GuestInfo;
 use crate::limits::{
     INFO_BYTES_MAX, MESSAGE_BYTES_MAX, REMAKE_WAIT_FIRST, REMAKE_WAIT_MAX, REMAKES_AT_ONCE_MAX,
@@ -266,13 +268,13 @@ impl<W: World> Instance<W> {
 
     /// Ends the instance in a task of its own, where there is a runtime, so that whoever drops it
     /// does not wait. The task ends by itself within [`SHUTDOWN_WALL`]. The store is dropped on a
-    /// thread that serves no tasks: giving back its memory takes longer than a call.
+    /// thread that serves no tasks; see [`Disposal`].
     pub(crate) fn retire(mut self) {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let blocking = runtime.clone();
+            let disposal = self.store.data().parts.disposal.clone();
             drop(runtime.spawn(async move {
                 self.say_goodbye().await;
-                drop(blocking.spawn_blocking(move || drop(self)));
+                disposal.take(self);
             }));
         }
     }

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use flumen_core::future::BoxFuture;
-use flumen_core::interceptor::{Intercepted, Interceptor, PendingState};
-use flumen_core::{EventBatch, Fault, FaultKind, Side};
+use flumen_core::interceptor::{Intercepted, Interceptor};
+use flumen_core::state::{PendingState, StateWrite};
+use flumen_core::{ComponentName, EventBatch, Fault, FaultKind, Side};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Resource;
 
@@ -101,6 +102,7 @@ impl GuestInterceptor {
             }
             Ok(events) => {
                 let pending = Pending {
+                    component: self.maker.parts.name.clone(),
                     instance: Some(instance),
                     rest: Arc::clone(&self.rest),
                     _turn: turn,
@@ -154,12 +156,22 @@ fn give_back(rest: &Mutex<Rest>, instance: Instance<InterceptorWorld>) {
 
 /// State that counts with the commit of its batch, and the instance that wrote it.
 struct Pending {
+    component: ComponentName,
     instance: Option<Instance<InterceptorWorld>>,
     rest: Arc<Mutex<Rest>>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl PendingState for Pending {
+    fn component(&self) -> &ComponentName {
+        &self.component
+    }
+
+    fn writes(&self) -> Vec<StateWrite> {
+        let staged = self.instance.as_ref();
+        staged.map_or_else(Vec::new, |own| own.store.data().staged.writes())
+    }
+
     fn commit(mut self: Box<Self>) -> Result<(), Fault> {
         let Some(mut instance) = self.instance.take() else {
             return Ok(());

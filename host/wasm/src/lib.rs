@@ -28,6 +28,7 @@ pub mod conformance;
 mod contract;
 mod cpu;
 mod digest;
+mod disposal;
 mod engine;
 mod figures;
 mod host;

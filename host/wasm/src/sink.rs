@@ -1,9 +1,12 @@
 //! A guest as a sink.
 
+use std::sync::Arc;
+
 use flumen_core::channel::{Segment, TakeLimits};
 use flumen_core::future::{BoxFuture, ready};
 use flumen_core::sink::{Outcome, Sink, SinkContext};
-use flumen_core::{EventBatch, Fault, FaultKind, Side};
+use flumen_core::state::{PendingState, StateWrite};
+use flumen_core::{ComponentName, EventBatch, Fault, FaultKind, Side};
 use wasmtime::component::Resource;
 
 use crate::answer;
@@ -11,14 +14,15 @@ use crate::bindings::sink::Sink as SinkWorld;
 use crate::bindings::types::Segment as GuestSegment;
 use crate::instance::{Instance, Maker};
 use crate::limits::DELIVERY_BYTES_MAX;
+use crate::store::GuestParts;
 
 const DELIVER: &str = "deliver";
 const FLUSH: &str = "flush";
 
 /// A sink whose events are delivered by one instance of a guest.
 ///
-/// State that the guest writes counts when the delivery does: at once for what is delivered, at the
-/// flush for what is buffered. An instance that breaks, or whose delivery is cut off, is dropped; the
+/// State that the guest writes counts when the events are acknowledged; the agent asks for it after
+/// the delivery, or after the flush for what was buffered. An instance that breaks, or whose delivery is cut off, is dropped; the
 /// next delivery makes a new one. What the dropped one had in its buffer is then reported as not
 /// delivered, by a fault of the next call.
 pub struct GuestSink {
@@ -27,6 +31,8 @@ pub struct GuestSink {
     instance: Option<Instance<SinkWorld>>,
     /// Whether the guest has events in its buffer that were not flushed.
     buffered: bool,
+    /// What it wrote of events that are delivered and were not asked for yet.
+    pending: Vec<StateWrite>,
 }
 
 impl GuestSink {
@@ -36,6 +42,7 @@ impl GuestSink {
             batch_events,
             instance: None,
             buffered: false,
+            pending: Vec::new(),
         }
     }
 
@@ -81,12 +88,20 @@ impl GuestSink {
                 Outcome::Buffered => self.buffered = true,
                 // What is written beside a full buffer counts together with it.
                 _ if self.buffered => {}
-                _ => instance.store.data_mut().commit()?,
+                _ => self.keep(&mut instance),
             }
             Ok(outcome)
         });
         self.put_back(instance, &result);
         result
+    }
+
+    /// What the guest wrote of events that are delivered now waits for their acknowledgement.
+    fn keep(&mut self, instance: &mut Instance<SinkWorld>) {
+        let staged = &mut instance.store.data_mut().staged;
+        if !staged.is_empty() {
+            self.pending.append(&mut staged.take());
+        }
     }
 
     async fn flush_buffer(&mut self) -> Result<(), Fault> {
@@ -95,11 +110,34 @@ impl GuestSink {
         }
         let mut instance = self.take_instance().await?;
         let result = flush(&mut instance).await;
-        let result = result.and_then(|()| instance.store.data_mut().commit());
+        if result.is_ok() {
+            self.keep(&mut instance);
+        }
         self.buffered &= result.is_err();
         self.put_back(instance, &result);
         self.buffered = false;
         result
+    }
+}
+
+/// What a guest wrote of events that are delivered.
+struct Pending {
+    parts: Arc<GuestParts>,
+    writes: Vec<StateWrite>,
+}
+
+impl PendingState for Pending {
+    fn component(&self) -> &ComponentName {
+        &self.parts.name
+    }
+
+    fn writes(&self) -> Vec<StateWrite> {
+        self.writes.clone()
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), Fault> {
+        let Self { parts, writes } = *self;
+        parts.states.apply(&parts.name, writes)
     }
 }
 
@@ -172,6 +210,18 @@ impl Sink for GuestSink {
 
     fn flush(&mut self) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(self.flush_buffer())
+    }
+
+    fn pending_state(&mut self) -> Option<Box<dyn PendingState>> {
+        let writes = std::mem::take(&mut self.pending);
+        let parts = &self.maker.parts;
+        (!writes.is_empty()).then(|| {
+            let pending = Pending {
+                parts: Arc::clone(parts),
+                writes,
+            };
+            Box::new(pending) as Box<dyn PendingState>
+        })
     }
 
     fn tick(&mut self) -> BoxFuture<'_, Result<(), Fault>> {

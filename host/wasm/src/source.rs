@@ -235,6 +235,7 @@ fn checked(
     Ok(Polled {
         events,
         cursor,
+        writes: instance.store.data().staged.writes().into(),
         next: match polled.next {
             source_api::Next::Again => PollNext::Again,
             source_api::Next::BackOff => PollNext::BackOff,

@@ -8,18 +8,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use flumen_core::state::StateWrite;
 use flumen_core::{ComponentName, Fault};
 
 use crate::limits::STATE_ENTRY_BYTES;
-
-/// One change of a state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateWrite {
-    /// The key.
-    pub key: String,
-    /// The new value; `None` deletes the key.
-    pub value: Option<Vec<u8>>,
-}
 
 /// Where the states of all components live.
 ///
@@ -173,6 +165,15 @@ impl StagedState {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.writes.is_empty()
+    }
+
+    /// The changes; nothing is applied or forgotten.
+    pub(crate) fn writes(&self) -> Vec<StateWrite> {
+        let writes = self.writes.iter().map(|(key, staged)| StateWrite {
+            key: key.clone(),
+            value: staged.value.clone(),
+        });
+        writes.collect()
     }
 
     pub(crate) fn take(&mut self) -> Vec<StateWrite> {

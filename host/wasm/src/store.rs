@@ -16,6 +16,7 @@ use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use crate::bindings::logging::Level;
 use crate::cpu::CpuBudget;
 use crate::digest::Digest;
+use crate::disposal::Disposal;
 use crate::figures::{Figures, GuestInfo, GuestReport};
 use crate::limits::{
     CORE_INSTANCES_MAX, HANDLES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, TICK,
@@ -34,6 +35,8 @@ pub(crate) struct GuestParts {
     pub(crate) figures: Arc<Figures>,
     pub(crate) states: Arc<dyn StateStore>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where used instances go.
+    pub(crate) disposal: Disposal,
     /// What the instances that are made from now on listen to.
     pub(crate) stopping: Mutex<Arc<Stopping>>,
     /// Filled in by the first instance.

@@ -13,6 +13,8 @@ mod bad_input;
 mod channel_tools;
 mod command_line;
 mod components;
+mod durable;
+mod durable_states;
 mod examples;
 mod failing;
 mod first_component;

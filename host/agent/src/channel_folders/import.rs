@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use flumen_channel::file::{Beside, FileChannel};
 use flumen_channel::flume_import::{self, FlumeChannel, ImportError, Imported, Ledger, Survey};
-use flumen_core::Fault;
 use flumen_core::channel::Channel;
 use flumen_core::clock::SystemClock;
 use flumen_core::settings::Value;
+use flumen_core::{Fault, Side};
 
 use super::place::{ChannelPlace, PlaceError};
 
@@ -57,6 +57,8 @@ pub enum ImportFailure {
     Channel(Fault),
     /// The settings of the channel.
     Place(PlaceError),
+    /// The channel holds puts of which only an agent can say whether they count.
+    Undecided(String),
 }
 
 impl fmt::Display for ImportFailure {
@@ -65,6 +67,10 @@ impl fmt::Display for ImportFailure {
             Self::Import(error) => error.fmt(f),
             Self::Channel(fault) => fault.fmt(f),
             Self::Place(error) => error.fmt(f),
+            Self::Undecided(name) => write!(
+                f,
+                "channel {name} holds events of which another channel decides whether they count; run the agent once, stop it, and import then"
+            ),
         }
     }
 }
@@ -75,6 +81,7 @@ impl std::error::Error for ImportFailure {
             Self::Import(error) => Some(error),
             Self::Channel(fault) => Some(fault),
             Self::Place(error) => Some(error),
+            Self::Undecided(_) => None,
         }
     }
 }
@@ -116,17 +123,28 @@ pub async fn import(
     let clock = Arc::new(SystemClock);
     let opened = FileChannel::open(&place.name, place.settings(), clock, Beside::FlumeFiles);
     let channel = opened.map_err(ImportFailure::Channel)?;
-    // From here on nobody else is in the channel.
+    let next_sequence = channel.next_sequence();
+    let channel: Arc<dyn Channel> = Arc::new(channel);
+    let found = channel.recovered().records;
+    if found.iter().any(|own| own.decider.is_some()) {
+        return Err(ImportFailure::Undecided(place.name.to_string()));
+    }
+    let settled = channel.settle(&[]).await;
+    settled.map_err(ImportFailure::Channel)?;
+    // Nobody else is in the channel while it is open.
     let folder = place.log_folder().map_err(ImportFailure::Place)?;
     let mut ledger = Ledger::read(&folder)?;
-    let next_sequence = channel.next_sequence().unwrap_or_default();
+    let next_sequence = next_sequence.ok_or_else(|| {
+        let what = format!("channel {}: its log was closed", place.name);
+        ImportFailure::Channel(Fault::transient(Side::Machine, what))
+    })?;
     let done = ledger.begin(&report.survey, flume.told(), next_sequence)?;
-    let channel: Arc<dyn Channel> = Arc::new(channel);
     let mut told = |done| told(done, total);
     let imported = flume_import::import(&flume, &report.survey, &channel, done, &mut told).await;
-    channel.settle().await.map_err(ImportFailure::Channel)?;
     let imported = imported?;
     ledger.complete(&report.survey)?;
+    let released = channel.release().await;
+    released.map_err(ImportFailure::Channel)?;
     report.imported = Some(imported);
     Ok(report)
 }

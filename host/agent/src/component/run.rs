@@ -291,7 +291,9 @@ async fn deliver(sink: &mut GuestSink, batch: EventBatch, report: &mut RunReport
         redeliveries: 0,
         events: batch,
     }];
-    match timed(report, sink.deliver(&segments)).await {
+    let delivered = timed(report, sink.deliver(&segments)).await;
+    remember(sink, report, before + 1);
+    match delivered {
         // What is in the buffer counts as out until the flush says otherwise.
         Ok(Outcome::Delivered | Outcome::Buffered) => report.events_out += events,
         Ok(Outcome::Partial { retry, rejected }) => {
@@ -306,10 +308,20 @@ async fn deliver(sink: &mut GuestSink, batch: EventBatch, report: &mut RunReport
     }
 }
 
+/// Lets what the sink wrote count: here nothing is delivered again.
+fn remember(sink: &mut GuestSink, report: &mut RunReport, first: u64) {
+    if let Some(pending) = sink.pending_state()
+        && let Err(fault) = pending.commit()
+    {
+        report.failed(&fault, first, 0);
+    }
+}
+
 async fn flush(sink: &mut GuestSink, report: &mut RunReport) {
     if let Err(fault) = timed(report, sink.flush()).await {
         report.failed(&fault, 0, 0);
     }
+    remember(sink, report, 0);
 }
 
 async fn run_source(

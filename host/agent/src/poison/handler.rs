@@ -32,6 +32,10 @@ impl ChannelDirectory {
         self.0.store(Arc::new(channels.clone()));
     }
 
+    pub(crate) fn all(&self) -> Vec<Arc<dyn Channel>> {
+        self.0.load().values().cloned().collect()
+    }
+
     fn find(&self, name: &ComponentName) -> Result<Arc<dyn Channel>, Fault> {
         self.0.load().get(name).cloned().ok_or_else(|| {
             let message = format!("there is no dead-letter channel {name} now");

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use flumen_core::channel::PutPart;
-use flumen_core::interceptor::{Intercepted, Interceptor, PendingState};
+use flumen_core::interceptor::{Intercepted, Interceptor};
+use flumen_core::state::PendingState;
 use flumen_core::{ComponentName, EventBatch, Fault, FaultKind, Side};
 use tracing::{error, warn};
 

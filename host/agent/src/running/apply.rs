@@ -21,7 +21,7 @@ use flumen_core::source::StopReason;
 use flumen_core::{ComponentName, Fault, Side};
 use tracing::{error, info, warn};
 
-use super::drain::emptied;
+use super::drain::{emptied, released};
 use super::groups::{GroupSpec, groups_of};
 use super::prepare::{Prepared, PreparedSource};
 use super::{GroupKey, ReloadRefused, Retiring, Running, RunningSource, SourceFigures, Strictness};
@@ -401,6 +401,7 @@ impl Running {
             .is_ok()
         {
             self.end_groups(late, pool).await;
+            released(&leaving, LEAVING_DEADLINE).await;
             return;
         }
         for channel in &leaving {
@@ -426,6 +427,7 @@ impl Running {
                     }
                 }
             }
+            released(&leaving, LEAVING_DEADLINE).await;
             for channel in &leaving {
                 info!(channel = %channel.name(), "removed channel is empty now");
             }

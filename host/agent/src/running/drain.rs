@@ -21,9 +21,10 @@ const CLOSE_SHARE: u32 = 4;
 /// What a stop left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StopReport {
-    /// Channels that still held events, with how many. Events of a memory channel are lost with the
-    /// process.
+    /// Channels that still held events, with how many, and that lose them with the process.
     pub left: Vec<(ComponentName, u64)>,
+    /// Durable channels that hold events, which are delivered after the next start.
+    pub kept: Vec<(ComponentName, u64)>,
     /// Whether everything ended by itself within the deadline.
     pub in_time: bool,
     /// Whether changes of states and positions could not be written in time.
@@ -31,7 +32,7 @@ pub struct StopReport {
 }
 
 impl StopReport {
-    /// All events that were left.
+    /// All events that are lost.
     pub fn events(&self) -> u64 {
         self.left.iter().map(|(_, events)| events).sum()
     }
@@ -66,26 +67,31 @@ impl Running {
         for retiring in &self.retiring {
             channels.extend(retiring.channels.iter().cloned());
         }
-        let fed = |channel: &&Arc<dyn Channel>| {
+        // What a durable channel holds is delivered after the next start.
+        let is_due = |channel: &&Arc<dyn Channel>| {
             let sinks = &self.plan.sinks;
-            !self.channels.contains_key(channel.name())
-                || sinks.values().any(|sink| sink.channel == *channel.name())
+            let is_fed = !self.channels.contains_key(channel.name())
+                || sinks.values().any(|sink| sink.channel == *channel.name());
+            is_fed && !channel.is_durable()
         };
-        let with_sink: Vec<_> = channels.iter().filter(fed).cloned().collect();
-        in_time &= tokio::time::timeout(left(drain_end), emptied(&with_sink))
+        let to_empty: Vec<_> = channels.iter().filter(is_due).cloned().collect();
+        in_time &= tokio::time::timeout(left(drain_end), emptied(&to_empty))
             .await
             .is_ok();
         let states = Arc::clone(self.guests.states());
         in_time &= self.close(left(end).max(closing)).await;
-        in_time &= settled(&channels, left(end).max(CLOSE_DEADLINE_LEAST)).await;
+        in_time &= released(&channels, left(end).max(CLOSE_DEADLINE_LEAST)).await;
         // Last, when nobody commits any more.
         let is_written = states.close(left(end).max(CLOSE_DEADLINE_LEAST)).await;
-        let report = |channel: &Arc<dyn Channel>| {
-            let events = channel.fill().events;
-            (events > 0).then(|| (channel.name().clone(), events))
+        let held = |is_durable: bool| {
+            let those = channels.iter().filter(|own| own.is_durable() == is_durable);
+            let held = those.map(|own| (own.name().clone(), own.fill().events));
+            held.filter(|(_, events)| *events > 0).collect()
         };
+        let (left_behind, kept) = (held(false), held(true));
         StopReport {
-            left: channels.iter().filter_map(report).collect(),
+            left: left_behind,
+            kept,
             in_time: in_time && is_written,
             is_state_lost: !is_written,
         }
@@ -111,11 +117,11 @@ impl Running {
     }
 }
 
-/// Lets the channels write what they promised at leisure.
-async fn settled(channels: &[Arc<dyn Channel>], deadline: Duration) -> bool {
+/// Lets the channels write what they promised at leisure, and let go of their files.
+pub(super) async fn released(channels: &[Arc<dyn Channel>], deadline: Duration) -> bool {
     let all = async {
         for channel in channels {
-            if let Err(fault) = channel.settle().await {
+            if let Err(fault) = channel.release().await {
                 warn!(channel = %channel.name(), "what was delivered last is delivered again after the next start: {fault}");
             }
         }

@@ -7,6 +7,7 @@ mod apply;
 mod drain;
 mod groups;
 mod prepare;
+mod recovery;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::state::StateCell;
 pub use drain::StopReport;
 pub(crate) use groups::GroupKey;
 pub use prepare::ReloadRefused;
+pub(crate) use recovery::forget_written;
 
 /// Whether a component that cannot start now keeps the plan from being applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +129,11 @@ impl Running {
             self.poison.of(component),
             Arc::clone(&self.clock),
         )
+    }
+
+    /// The channels that run, as they are at any time.
+    pub(crate) fn directory(&self) -> &Arc<ChannelDirectory> {
+        &self.directory
     }
 
     /// The plan that runs.

@@ -87,6 +87,8 @@ impl Running {
     ) -> Result<Prepared, ReloadRefused> {
         let mut prepared = Prepared::default();
         self.prepare_channels(plan, &mut prepared).await;
+        let recovered = self.recover(&prepared.new_channels).await;
+        prepared.keep("durable channels".to_owned(), recovered);
         self.prepare_pipelines(plan, &mut prepared).await;
         self.prepare_groups(plan, &mut prepared);
         self.prepare_sinks(plan, strictness, &mut prepared).await;
@@ -279,6 +281,7 @@ impl Running {
             counters: Arc::clone(&sink.counters),
             state: Arc::clone(&sink.state),
             clock: Arc::clone(&self.clock),
+            states: Arc::clone(self.guests.states()),
         })
     }
 

@@ -198,7 +198,7 @@ impl SinkSlot {
         kept.sort_unstable();
         let back = kept.len();
         let end = Stretch::over([&lease]);
-        let acknowledged = lease.ack_except(kept).await;
+        let acknowledged = self.acknowledge(lease, kept).await;
         // An answer that names events wrongly is refused here too.
         acknowledged.map_err(Unsettled::ByTheSink)?;
         let delivered = events.saturating_sub(back + disposed);

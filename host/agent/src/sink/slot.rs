@@ -19,6 +19,7 @@ use crate::back_off::{BackOff, now};
 use crate::poison::{PoisonHandler, Search, Stretch};
 use crate::probation::{Version, Versions};
 use crate::state::{ComponentState, StateCell};
+use crate::state_folder::StateFolder;
 use crate::stop::Stop;
 
 /// How often a sink that is kept busy is told the time.
@@ -41,6 +42,8 @@ pub(crate) struct SlotParts {
     pub(crate) counters: Arc<SinkCounters>,
     pub(crate) state: Arc<StateCell>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where its state is kept.
+    pub(crate) states: Arc<StateFolder>,
 }
 
 /// A sink at work. The instance is `None` after it broke, until the next attempt makes another.
@@ -191,7 +194,7 @@ impl SinkSlot {
         let settled = match outcome.unwrap_or_else(|_| Err(panicked())) {
             Ok(Outcome::Delivered) => {
                 let stretch = Stretch::over([&lease]);
-                match lease.ack().await {
+                match self.acknowledge(lease, Vec::new()).await {
                     Ok(()) => {
                         self.passed(stretch);
                         Ok(events)
@@ -259,9 +262,14 @@ impl SinkSlot {
         flushed.unwrap_or_else(|_| Err(panicked()))?;
         let held = std::mem::take(&mut self.held);
         let stretch = Stretch::over(&held);
-        for lease in held {
+        let leases = held.len();
+        for (place, lease) in (1..).zip(held) {
             let events = lease.len();
-            lease.ack().await?;
+            // The state goes with the last one, which takes along what waits of the others.
+            match place == leases {
+                true => self.acknowledge(lease, Vec::new()).await?,
+                false => lease.ack().await?,
+            }
             self.parts.counters.event_drain_success.add(events as u64);
         }
         self.passed(stretch);

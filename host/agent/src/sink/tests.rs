@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::{GroupTask, MakeSink, SinkSlot, SlotParts};
 use crate::build;
 use crate::state::{ComponentState, StateCell};
+use crate::state_folder::StateFolder;
 use crate::test_rig::{memory_channel, proven};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -159,6 +160,7 @@ fn rig(answers: Vec<Answer>) -> Rig {
         counters: Arc::clone(&counters),
         state: Arc::clone(&state),
         clock: Arc::new(SystemClock),
+        states: StateFolder::new(None),
     });
     let processor = build::sink_processor(None, &[ComponentName::from("k1")]).expect("default");
     Rig {

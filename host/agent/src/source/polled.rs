@@ -87,6 +87,7 @@ impl PolledDriver {
         let state = polled.cursor.clone().map(|bytes| SourceState {
             source: context.name.clone(),
             bytes,
+            writes: Arc::clone(&polled.writes),
         });
         let mut batch = polled.events;
         let mut back_off = BackOff::default();

@@ -254,6 +254,7 @@ impl PolledSource for Counting {
             events: EventBatch::from_columns(text.into(), ends).expect("a batch"),
             cursor: Some(Arc::from(self.next.to_le_bytes())),
             next: PollNext::Again,
+            ..Polled::default()
         };
         flumen_core::future::ready(Ok(polled))
     }
@@ -364,6 +365,7 @@ fn polled(body: &'static str, cursor: Option<&[u8]>) -> Polled {
         events: EventBatch::from_columns(body.into(), ends).expect("a batch"),
         cursor: cursor.map(Arc::from),
         next: PollNext::Again,
+        ..Polled::default()
     }
 }
 

@@ -1,10 +1,12 @@
-//! The file of a state folder: one redb database with three tables.
+//! The file of a state folder: one redb database with four tables.
 //!
 //! | table | key | value |
 //! |---|---|---|
 //! | `flumen_meta` | `format` | the version of this layout, 1 |
 //! | `guest_state` | component, key | bytes |
 //! | `source_cursor` | source | bytes |
+//! | `generation` | component or source | the newest generation that is applied to it, 8 bytes |
+//! | `generation` | nothing | up to where all generations have ended, 8 bytes |
 //!
 //! redb keeps a checksum of every page and a magic number of its own at the beginning. All of it is
 //! checked when the file is opened, so that damage is found before anything rests on it. A new file
@@ -50,6 +52,9 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("flumen_meta")
 const META_FORMAT: &str = "format";
 const STATES: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("guest_state");
 const CURSORS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("source_cursor");
+const GENERATIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("generation");
+/// No component is called so.
+const FLOOR: &str = "";
 
 /// An open state file in a folder that is held.
 pub(super) struct StateFile {
@@ -154,6 +159,7 @@ fn create(draft: &Path) -> Result<(), redb::Error> {
     transaction.open_table(META)?.insert(META_FORMAT, FORMAT)?;
     transaction.open_table(STATES)?;
     transaction.open_table(CURSORS)?;
+    transaction.open_table(GENERATIONS)?;
     transaction.commit()?;
     database.close()?;
     Ok(())
@@ -266,8 +272,24 @@ fn read(database: &Database) -> Result<Kept, redb::Error> {
             let key = Key::Cursor(ComponentName::from(source.value()));
             kept.insert(key, value.value().into());
         }
+        let generations = match transaction.open_table(GENERATIONS) {
+            // Written before there were any.
+            Err(TableError::TableDoesNotExist(_)) => return Ok(kept),
+            table => table?,
+        };
+        for entry in generations.iter()? {
+            let (owner, value) = entry?;
+            kept.insert(generation_key(owner.value()), value.value().into());
+        }
         Ok(kept)
     })
+}
+
+fn generation_key(owner: &str) -> Key {
+    match owner {
+        FLOOR => Key::Floor,
+        owner => Key::Applied(ComponentName::from(owner)),
+    }
 }
 
 fn write(database: &Database, change: &GroupChange) -> Result<(), redb::Error> {
@@ -277,6 +299,7 @@ fn write(database: &Database, change: &GroupChange) -> Result<(), redb::Error> {
         let mut tables = Tables {
             states: transaction.open_table(STATES)?,
             cursors: transaction.open_table(CURSORS)?,
+            generations: transaction.open_table(GENERATIONS)?,
         };
         match change {
             GroupChange::Keys(changes) => {
@@ -294,6 +317,7 @@ fn write(database: &Database, change: &GroupChange) -> Result<(), redb::Error> {
 struct Tables<'t> {
     states: Table<'t, (&'static str, &'static str), &'static [u8]>,
     cursors: Table<'t, &'static str, &'static [u8]>,
+    generations: Table<'t, &'static str, &'static [u8]>,
 }
 
 impl Tables<'_> {
@@ -312,6 +336,12 @@ impl Tables<'_> {
             (Key::Cursor(source), None) => {
                 self.cursors.remove(source.as_str())?;
             }
+            (Key::Applied(_) | Key::Floor, Some(value)) => {
+                self.generations.insert(generation_owner(key), value)?;
+            }
+            (Key::Applied(_) | Key::Floor, None) => {
+                self.generations.remove(generation_owner(key))?;
+            }
         }
         Ok(())
     }
@@ -327,6 +357,8 @@ impl Tables<'_> {
             let key = Key::Cursor(ComponentName::from(source));
             is_kept(key, value)
         })?;
+        self.generations
+            .retain(|owner, value| is_kept(generation_key(owner), value))?;
         for (key, value) in kept {
             let is_there = match key {
                 Key::State(component, key) => {
@@ -334,12 +366,22 @@ impl Tables<'_> {
                     self.states.get(key)?.is_some()
                 }
                 Key::Cursor(source) => self.cursors.get(source.as_str())?.is_some(),
+                Key::Applied(_) | Key::Floor => {
+                    self.generations.get(generation_owner(key))?.is_some()
+                }
             };
             if !is_there {
                 self.set(key, Some(value))?;
             }
         }
         Ok(())
+    }
+}
+
+fn generation_owner(key: &Key) -> &str {
+    match key {
+        Key::Applied(owner) => owner.as_str(),
+        _ => FLOOR,
     }
 }
 

@@ -9,6 +9,9 @@ use flumen_core::channel::SourceState;
 use flumen_wasm::StateWrite;
 use flumen_wasm::limits::STATE_ENTRY_BYTES;
 
+use super::generations::Generations;
+use super::record::Change;
+
 /// Changed keys that are remembered one by one between two transactions. A guest that writes and
 /// deletes ever new keys while a disk hangs would otherwise grow the list without bound; beyond
 /// this all that is on disk is compared with all that is in memory, which is bounded.
@@ -21,6 +24,10 @@ pub(super) enum Key {
     State(ComponentName, String),
     /// The position of a source.
     Cursor(ComponentName),
+    /// The newest generation of a guest's state or of a source's position, in eight bytes.
+    Applied(ComponentName),
+    /// Up to where all generations have ended, in eight bytes.
+    Floor,
 }
 
 /// Everything that is kept, by key.
@@ -50,6 +57,8 @@ pub(super) struct Group {
     pub(super) change: GroupChange,
     /// The newest commit in it; all older ones are in it or on disk.
     pub(super) newest: u64,
+    /// Everything up to this generation is in it or on disk.
+    pub(super) floor: u64,
 }
 
 #[derive(Debug)]
@@ -88,6 +97,9 @@ pub(super) enum Task {
 pub(super) struct Memory {
     components: BTreeMap<ComponentName, Entries>,
     cursors: BTreeMap<ComponentName, Arc<[u8]>>,
+    generations: Generations,
+    /// The newest generation of each that had one.
+    applied: BTreeMap<ComponentName, u64>,
     /// Whether there is a folder; without one nothing is noted for a writer.
     is_kept: bool,
     is_loaded: bool,
@@ -117,6 +129,8 @@ impl Memory {
         Self {
             components: BTreeMap::new(),
             cursors: BTreeMap::new(),
+            generations: Generations::default(),
+            applied: BTreeMap::new(),
             is_kept,
             is_loaded: false,
             changed: Changed::nothing(),
@@ -148,9 +162,67 @@ impl Memory {
                 Key::Cursor(source) => {
                     self.cursors.entry(source).or_insert(value);
                 }
+                Key::Applied(owner) => {
+                    let generation = number(&value);
+                    let applied = self.applied.entry(owner).or_default();
+                    *applied = generation.max(*applied);
+                    self.generations.pass(generation);
+                }
+                Key::Floor => self.generations.pass(number(&value)),
             }
         }
         self.is_loaded = true;
+    }
+
+    /// Opens a commit that gets a number, when there is somebody who keeps it.
+    pub(super) fn begin(&mut self) -> Option<u64> {
+        (self.is_kept && self.is_loaded).then(|| self.generations.begin())
+    }
+
+    /// A commit has ended, well or not.
+    pub(super) fn end(&mut self, generation: u64) {
+        self.generations.end(generation);
+        self.commits += 1;
+        note(&mut self.changed, || Key::Floor);
+        self.wake_if_idle();
+    }
+
+    /// The state of this owner is that of this generation now.
+    pub(super) fn applied(&mut self, owner: &ComponentName, generation: u64) {
+        self.applied.insert(owner.clone(), generation);
+        note(&mut self.changed, || Key::Applied(owner.clone()));
+    }
+
+    /// Every generation up to this one has ended.
+    pub(super) fn floor(&self) -> u64 {
+        self.generations.floor()
+    }
+
+    /// Takes in a commit of an earlier life that this memory may know already.
+    pub(super) fn recover(&mut self, generation: u64, changes: Vec<Change>) {
+        self.generations.pass(generation);
+        self.commits += 1;
+        note(&mut self.changed, || Key::Floor);
+        let is_known = |owner: &&ComponentName| {
+            let applied = self.applied.get(*owner);
+            applied.is_some_and(|applied| *applied >= generation)
+        };
+        let owners = changes.iter().map(Change::owner);
+        let new: BTreeSet<_> = owners.filter(|own| !is_known(own)).cloned().collect();
+        for change in changes.into_iter().filter(|own| new.contains(own.owner())) {
+            match change {
+                Change::Cursor { source, bytes } => self.put_cursor(&SourceState {
+                    source,
+                    bytes,
+                    writes: Arc::default(),
+                }),
+                Change::Write { component, write } => self.apply(&component, vec![write]),
+            }
+        }
+        for owner in &new {
+            self.applied(owner, generation);
+        }
+        self.wake_if_idle();
     }
 
     pub(super) fn is_loaded(&self) -> bool {
@@ -196,7 +268,7 @@ impl Memory {
 
     pub(super) fn put_cursor(&mut self, state: &SourceState) {
         self.commits += 1;
-        let SourceState { source, bytes } = state;
+        let SourceState { source, bytes, .. } = state;
         if let Some(open) = self.open.get_mut(source)
             && !open.is_holding
         {
@@ -337,6 +409,7 @@ impl Memory {
         Group {
             change,
             newest: self.commits,
+            floor: self.generations.floor(),
         }
     }
 
@@ -350,6 +423,8 @@ impl Memory {
         match key {
             Key::State(component, key) => self.components.get(component)?.values.get(key).cloned(),
             Key::Cursor(source) => self.cursor(source),
+            Key::Applied(owner) => self.applied.get(owner).map(|own| bytes_of(*own)),
+            Key::Floor => Some(bytes_of(self.generations.floor())),
         }
     }
 
@@ -364,8 +439,21 @@ impl Memory {
         let cursors = self.cursors.iter();
         let cursors =
             cursors.map(|(source, bytes)| (Key::Cursor(source.clone()), Arc::clone(bytes)));
-        states.chain(cursors).collect()
+        let applied = self.applied.iter();
+        let applied = applied.map(|(owner, at)| (Key::Applied(owner.clone()), bytes_of(*at)));
+        let floor = Some(self.generations.floor()).filter(|floor| *floor > 0);
+        let floor = floor.map(|floor| (Key::Floor, bytes_of(floor)));
+        states.chain(cursors).chain(applied).chain(floor).collect()
     }
+}
+
+fn bytes_of(number: u64) -> Arc<[u8]> {
+    Arc::from(number.to_le_bytes())
+}
+
+/// A number that was written by [`bytes_of`]; anything else is none.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.as_array().map_or(0, |own| u64::from_le_bytes(*own))
 }
 
 fn note(changed: &mut Changed, key: impl FnOnce() -> Key) {

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use super::memory::{Group, GroupChange, Key, Memory};
 use super::{Progress, StateFolder};
 
+mod generations;
 mod model;
 
 /// Far more than a disk takes.
@@ -77,6 +78,7 @@ fn put_cursor(states: &StateFolder, source: &str, bytes: &[u8]) {
     states.put_cursor(&SourceState {
         source: name(source),
         bytes: Arc::from(bytes),
+        writes: Arc::default(),
     });
 }
 

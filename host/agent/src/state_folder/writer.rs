@@ -116,9 +116,10 @@ impl Writer {
                 seconds, "states and positions are written again, nothing is missing"
             );
         }
-        self.shared
-            .progress
-            .send_modify(|progress| progress.written = group.newest);
+        self.shared.progress.send_modify(|progress| {
+            progress.written = group.newest;
+            progress.floor = group.floor;
+        });
     }
 
     fn failed(&mut self, error: &redb::Error) {

@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use flumen_core::batch::BatchError;
 use flumen_core::limits::BATCH_EVENTS_MAX;
 use flumen_core::option::{
@@ -92,6 +94,7 @@ impl Sequence {
         Ok(Polled {
             events: batch,
             cursor: None,
+            writes: Arc::default(),
             next: if end < self.total_events {
                 PollNext::Again
             } else {

@@ -12,6 +12,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -170,6 +171,7 @@ impl Stress {
         Polled {
             events: batch,
             cursor: None,
+            writes: Arc::default(),
             next: if self.left() == 0 {
                 PollNext::End
             } else if wait.is_zero() {

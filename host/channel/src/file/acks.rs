@@ -23,10 +23,6 @@ pub(super) struct Acks {
 }
 
 impl PendingAcks {
-    pub(super) fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
-    }
-
     pub(super) fn len(&self) -> usize {
         self.ranges.len()
     }

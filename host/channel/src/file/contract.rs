@@ -6,16 +6,18 @@ use std::task::Poll;
 use std::time::Duration;
 
 use flumen_core::channel::{
-    Channel, ChannelFill, ChannelLimits, Lease, LeaseOwner, Permit, ReserveError, SourceState,
+    Channel, ChannelFill, ChannelLimits, Lease, LeaseOwner, Permit, PreparedPut, ReserveError,
     TakeError, TakeLimits,
 };
 use flumen_core::metric::ChannelCounters;
 use flumen_core::settings::Settings;
+use flumen_core::state::{Recovered, RecoveredRecord, StateRecord};
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, FaultKind, Side};
 
 use super::lease::{EventWait, FileLease};
 use super::options::Setup;
-use super::put::Granted;
+use super::payload::Record;
+use super::put::{Granted, Prepared};
 use super::state::NoEvents;
 use super::{FileChannel, now_ms, options};
 use crate::bounded::{Nothing, Refusal, RoomWait, TimeLimit};
@@ -23,19 +25,61 @@ use crate::bounded::{Nothing, Refusal, RoomWait, TimeLimit};
 impl Permit for Granted {
     fn commit(
         self: Box<Self>,
-        _state: Option<SourceState>,
+        record: Option<StateRecord>,
     ) -> BoxFuture<'static, Result<(), Fault>> {
-        Granted::commit(*self, None)
+        Granted::commit(*self, record.map(counting))
+    }
+
+    fn prepare(
+        self: Box<Self>,
+        record: StateRecord,
+        decider: ComponentName,
+    ) -> BoxFuture<'static, Result<Box<dyn PreparedPut>, Fault>> {
+        let record = Record {
+            decider: Some(decider),
+            ..counting(record)
+        };
+        let prepared = Granted::prepare(*self, record);
+        Box::pin(async move {
+            let prepared = prepared.await?;
+            Ok(Box::new(prepared) as Box<dyn PreparedPut>)
+        })
+    }
+}
+
+impl PreparedPut for Prepared {
+    fn publish(self: Box<Self>) {
+        Prepared::publish(*self);
+    }
+
+    fn withdraw(self: Box<Self>) -> BoxFuture<'static, Result<(), Fault>> {
+        Prepared::withdraw(*self)
+    }
+}
+
+/// A record of a put or an acknowledgement that counts.
+fn counting(record: StateRecord) -> Record {
+    Record {
+        generation: record.generation,
+        decider: None,
+        bytes: record.bytes,
     }
 }
 
 impl LeaseOwner for FileLease {
-    fn ack(mut self: Box<Self>) -> BoxFuture<'static, Result<(), Fault>> {
-        self.end(&[], None)
+    fn ack(
+        mut self: Box<Self>,
+        record: Option<StateRecord>,
+    ) -> BoxFuture<'static, Result<(), Fault>> {
+        self.end(&[], record.map(counting))
     }
 
-    fn ack_except(mut self: Box<Self>, kept: Vec<u32>) -> BoxFuture<'static, Result<(), Fault>> {
-        self.end(&kept, None)
+    fn ack_except(
+        mut self: Box<Self>,
+        kept: Vec<u32>,
+        record: Option<StateRecord>,
+    ) -> BoxFuture<'static, Result<(), Fault>> {
+        self.end(&kept, record.map(counting))
     }
 
     fn give_back(self: Box<Self>) {
@@ -126,8 +170,39 @@ impl Channel for FileChannel {
         core.counters.stop_time.set(now_ms(&*self.clock));
     }
 
-    fn settle(&self) -> BoxFuture<'_, Result<(), Fault>> {
-        super::lease::flush(&self.owner)
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    fn recovered(&self) -> Recovered {
+        let (forgotten, records) = FileChannel::recovered(self);
+        let records = records.into_iter().map(|own| RecoveredRecord {
+            record: StateRecord {
+                generation: own.generation,
+                bytes: own.bytes,
+            },
+            decider: own.decider,
+        });
+        Recovered {
+            forgotten,
+            records: records.collect(),
+        }
+    }
+
+    fn settle<'a>(&'a self, withdrawn: &'a [u64]) -> BoxFuture<'a, Result<(), Fault>> {
+        self.settle_recovery(withdrawn)
+    }
+
+    fn forget(&self, generation: u64) {
+        FileChannel::forget(self, generation);
+    }
+
+    fn kept_record_bytes(&self) -> u64 {
+        FileChannel::kept_record_bytes(self)
+    }
+
+    fn release(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        self.owner.release()
     }
 
     fn reconfigure(&self, settings: &Settings) -> Result<bool, Fault> {

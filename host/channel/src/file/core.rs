@@ -68,7 +68,7 @@ impl Core {
                 Ok(found) => return found,
                 Err(until) => until,
             };
-            state.keeper_sleeps(until.is_some());
+            state.keeper_sleeps(until);
             state = match until {
                 Some(until) => {
                     let time = until.saturating_duration_since(Instant::now());

@@ -18,10 +18,6 @@ use super::payload::{self, Head, MAGIC, PayloadError, Tail};
 use super::state::{ACK_RANGES_MAX, Filled, State, Stored, Unreadable};
 use crate::bounded::{Measure, Outside};
 
-/// How long an acknowledgement waits for events that it can ride with. After a crash what was
-/// acknowledged within this time comes again; a disk is asked 50 times a second at most.
-const ACK_DELAY: Duration = Duration::from_millis(20);
-
 /// How long a disk that does not give what is on it is left alone.
 const READ_RETRY: Duration = Duration::from_secs(1);
 
@@ -87,8 +83,7 @@ impl Keeper {
             if is_past(&state.probe_at) {
                 return Ok(Task::Probe);
             }
-            let acks_due = state.acks_due(ACK_DELAY);
-            if is_past(&acks_due) || state.take_forget_due() {
+            if is_past(&state.acks_due()) || state.take_forget_due() {
                 return Ok(Task::Write(state.acks.take(ACK_RANGES_MAX)));
             }
             if let Some(from) = state.wanted() {
@@ -97,7 +92,7 @@ impl Keeper {
             if is_past(&reader_until) {
                 return Ok(Task::DropReader);
             }
-            let times = [acks_due, state.probe_at, state.retry_at, reader_until];
+            let times = [state.due(), reader_until];
             Err(times.into_iter().flatten().min())
         })
     }
@@ -334,16 +329,6 @@ impl Keeper {
         });
         if is_new {
             error!(channel = %self.core.name, "file channel cannot deliver what is in it: {message}");
-        }
-    }
-}
-
-impl State {
-    /// When the acknowledgements that wait have to be written.
-    fn acks_due(&self, delay: Duration) -> Option<Instant> {
-        match self.acks.len() {
-            ACK_RANGES_MAX.. => Some(Instant::now()),
-            _ => self.acks.since().map(|since| since + delay),
         }
     }
 }

@@ -11,10 +11,10 @@ use flumen_wal::{AppendError, Appended};
 
 use super::acks::Acks;
 use super::core::Core;
-use super::owner::{InFlight, Owner};
+use super::owner::{InFlight, Owner, RANGE_BYTES};
 use super::payload;
 use super::sending::{Sending, Settle};
-use super::state::{NoEvents, Stored, Taken};
+use super::state::{ACK_RANGES_MAX, NoEvents, Stored, Taken};
 use crate::bounded::{Room, Ticket};
 
 /// A wait for events. Dropping it leaves the line; if it had been woken, the next one is.
@@ -103,11 +103,12 @@ impl FileLease {
             [] => Vec::new(),
             kept => Stored::kept(taken.into_segments(), kept),
         };
-        let delivered = without(&ranges, &back);
-        let ended = Ended {
+        let mut delivered = without(&ranges, &back);
+        let mut ended = Ended {
             core: Arc::clone(self.owner.core()),
             _in_flight: in_flight,
             room,
+            others_bytes: 0,
             delivered: back
                 .iter()
                 .fold(room, |left, stored| left.minus(stored.room())),
@@ -117,12 +118,17 @@ impl FileLease {
             ended.leave(delivered);
             return ready(Ok(()));
         }
-        match super::acknowledging(
-            &self.owner,
-            delivered,
-            ended.delivered.size,
-            record.as_ref(),
-        ) {
+        if let Some(record) = &record {
+            // What the record stands for may have been acknowledged in several steps, some of them
+            // at leisure. After a crash all of them are there with it.
+            let own = (delivered.len() * RANGE_BYTES) as u64 + payload::record_bytes_max(record);
+            let ranges_max = self.owner.ranges_beside(own).min(ACK_RANGES_MAX);
+            let others = ended.core.with(|state, _| state.acks.take(ranges_max));
+            delivered.extend(others.ranges);
+            ended.others_bytes = others.size_bytes;
+        }
+        let size = ended.delivered.size + ended.others_bytes;
+        match super::acknowledging(&self.owner, delivered, size, record.as_ref()) {
             Ok(record) => Box::pin(Sending::new(Arc::clone(&self.owner), ended, record)),
             Err(fault) => {
                 let back = ended.take_back();
@@ -186,6 +192,8 @@ struct Ended {
     _in_flight: InFlight,
     /// All of the lease.
     room: Room,
+    /// Bytes of events whose acknowledgements ride with these.
+    others_bytes: u64,
     delivered: Room,
     /// What returns to its place.
     back: Mutex<Vec<Stored>>,
@@ -227,7 +235,8 @@ impl Settle for Ended {
             state.acks.add(0..0, uncertain);
         });
         self.count();
-        self.core.acks_done(outcome, self.delivered.size);
+        self.core
+            .acks_done(outcome, self.delivered.size + self.others_bytes);
         refused
     }
 }

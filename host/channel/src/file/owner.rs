@@ -202,7 +202,7 @@ impl Owner {
     /// Ranges of acknowledgements for which there is room beside a payload of this size.
     pub(super) fn ranges_beside(&self, payload_bytes: u64) -> usize {
         let room = self.bounds.record_bytes_max.saturating_sub(payload_bytes);
-        usize::try_from(room / RANGE_BYTES).unwrap_or(usize::MAX)
+        usize::try_from(room / RANGE_BYTES as u64).unwrap_or(usize::MAX)
     }
 
     /// Lets a record pass if it fits the next snapshot beside those that are there and under way.
@@ -219,17 +219,30 @@ impl Owner {
         if kept + self.in_flight.load(Ordering::Relaxed) <= self.bounds.states_bytes_max {
             return Ok(in_flight);
         }
-        self.core.with(|state, _| {
-            if state.forgotten() > self.kept.forgotten() {
-                state.set_forget_due();
-            }
-        });
+        self.forget_soon();
         let message = format!(
             "channel {}: it keeps {kept} bytes of states that the state folder has not written, \
              and has no room for more; make room where the state folder is",
             self.core.name
         );
         Err(Fault::transient(Side::Machine, message))
+    }
+
+    /// Records up to this generation are of no use any more.
+    pub(super) fn forget(&self, generation: u64) {
+        self.core.with(|state, _| state.forget(generation));
+        if self.kept.records_bytes() > FORGET_BYTES {
+            self.forget_soon();
+        }
+    }
+
+    /// Has the log told what is forgotten, also when no frame comes that could say so.
+    fn forget_soon(&self) {
+        self.core.with(|state, _| {
+            if state.forgotten() > self.kept.forgotten() {
+                state.set_forget_due();
+            }
+        });
     }
 
     /// The records and how far they were forgotten.
@@ -276,8 +289,12 @@ impl Drop for InFlight {
     }
 }
 
+/// Bytes of records from which on the log is told at once what may be forgotten. The agent puts no
+/// further records into a channel that keeps some megabytes of them.
+const FORGET_BYTES: u64 = 256 * 1024;
+
 /// Bytes that are kept for a record of state beside a batch: the largest that the agent writes.
 const STATE_BYTES_BESIDE: u64 = 2 * 1024 * 1024;
 
 /// Bytes of an acknowledged range in a record.
-const RANGE_BYTES: u64 = 16;
+pub(super) const RANGE_BYTES: usize = 16;

@@ -118,6 +118,11 @@ impl std::error::Error for PayloadError {
     }
 }
 
+/// Bytes that a frame with a record and no events takes.
+pub(crate) fn record_bytes_max(record: &Record) -> u64 {
+    encoded_bytes_max(&EventBatch::empty(), Some(record))
+}
+
 /// Bytes that a payload takes at most.
 pub(crate) fn encoded_bytes_max(events: &EventBatch, record: Option<&Record>) -> u64 {
     let record = record.map_or(0, |record| {

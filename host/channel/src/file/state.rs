@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flumen_core::EventBatch;
 use flumen_core::channel::{ChannelFill, TakeLimits};
@@ -39,6 +39,10 @@ type Queue = crate::bounded::Queue<Bodies>;
 
 /// Pending ranges at which acknowledgements do not wait any longer: 64 KiB of them in a frame.
 pub(super) const ACK_RANGES_MAX: usize = 4096;
+
+/// How long an acknowledgement waits for events that it can ride with. After a crash what was
+/// acknowledged within this time comes again; a disk is asked 50 times a second at most.
+const ACK_DELAY: Duration = Duration::from_millis(20);
 
 /// Why takes from the log do not go on.
 #[derive(Clone, Debug)]
@@ -106,8 +110,8 @@ pub(super) struct State {
 enum Keeper {
     /// It looks at the state again before it sleeps.
     Awake,
-    /// It sleeps for a time.
-    Dozing,
+    /// It sleeps until this time.
+    Dozing(Instant),
     /// It sleeps until it is called.
     Asleep,
 }
@@ -247,23 +251,41 @@ impl State {
 
     /// Whether the keeper has to be woken; then it counts as awake.
     pub(super) fn calls_keeper(&mut self) -> bool {
-        let urgent = self.is_ending || self.wanted().is_some() || self.acks.len() > ACK_RANGES_MAX;
-        let calls = match self.keeper {
-            Keeper::Awake => false,
-            Keeper::Dozing => urgent,
-            Keeper::Asleep => urgent || !self.acks.is_empty() || self.probe_at.is_some(),
-        };
+        let urgent = self.is_ending
+            || self.forget_due
+            || self.wanted().is_some()
+            || self.acks.len() > ACK_RANGES_MAX;
+        let calls = urgent && self.keeper != Keeper::Awake
+            || match (self.keeper, self.due()) {
+                (Keeper::Awake, _) | (_, None) => false,
+                (Keeper::Asleep, Some(_)) => true,
+                (Keeper::Dozing(until), Some(due)) => due < until,
+            };
         if calls {
             self.keeper = Keeper::Awake;
         }
         calls
     }
 
-    /// The keeper has found nothing to do.
-    pub(super) fn keeper_sleeps(&mut self, for_a_time: bool) {
-        self.keeper = match for_a_time {
-            true => Keeper::Dozing,
-            false => Keeper::Asleep,
+    /// When the keeper has something to do of which nobody tells it.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let times = [self.acks_due(), self.probe_at, self.retry_at];
+        times.into_iter().flatten().min()
+    }
+
+    /// When the acknowledgements that wait have to be written.
+    pub(super) fn acks_due(&self) -> Option<Instant> {
+        match self.acks.len() {
+            ACK_RANGES_MAX.. => self.acks.since(),
+            _ => self.acks.since().map(|since| since + ACK_DELAY),
+        }
+    }
+
+    /// The keeper has found nothing to do until then.
+    pub(super) fn keeper_sleeps(&mut self, until: Option<Instant>) {
+        self.keeper = match until {
+            Some(until) => Keeper::Dozing(until),
+            None => Keeper::Asleep,
         };
     }
 

@@ -7,6 +7,7 @@
 //! from within that runtime's context.
 
 mod drive;
+mod durable;
 mod end;
 mod model;
 mod put;
@@ -23,6 +24,8 @@ use crate::channel::{
     put_all,
 };
 use crate::settings::Settings;
+
+pub use durable::{DurableChannelMaker, run_durable};
 
 /// Makes the channels that the suite tries.
 pub trait ChannelMaker {

@@ -2,14 +2,16 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
+use rustix::io::{Errno, ReadWriteFlags};
 
 use super::{LogFile, LogIo};
+use crate::segment::BLOCK_BYTES;
 
 /// The file that is locked.
 pub(super) const LOCK_NAME: &str = "lock";
@@ -17,7 +19,7 @@ pub(super) const LOCK_NAME: &str = "lock";
 /// Files are for the user who runs the process and for no other.
 const MODE: u32 = 0o600;
 
-/// The same for folders.
+/// Folders too.
 const FOLDER_MODE: u32 = 0o700;
 
 /// A folder of the file system. It has to be there.
@@ -60,9 +62,9 @@ impl Folder {
         File::open(above)?.sync_all()
     }
 
-    /// A file that was opened by other means.
-    pub(super) fn file(file: File) -> Arc<dyn LogFile> {
-        Arc::new(DiskFile { file })
+    /// A file of this folder that was opened by other means.
+    pub(super) fn file(&self, file: File, name: &str) -> Arc<dyn LogFile> {
+        Arc::new(DiskFile::new(file, self.path.join(name)))
     }
 
     fn options() -> OpenOptions {
@@ -94,15 +96,15 @@ impl LogIo for Folder {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn LogFile>> {
-        let file = Folder::options().open(self.path.join(name))?;
-        Ok(Arc::new(DiskFile { file }))
+        let path = self.path.join(name);
+        let file = Folder::options().open(&path)?;
+        Ok(Arc::new(DiskFile::new(file, path)))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn LogFile>> {
-        let file = Folder::options()
-            .create_new(true)
-            .open(self.path.join(name))?;
-        Ok(Arc::new(DiskFile { file }))
+        let path = self.path.join(name);
+        let file = Folder::options().create_new(true).open(&path)?;
+        Ok(Arc::new(DiskFile::new(file, path)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -115,6 +117,14 @@ impl LogIo for Folder {
 
     fn sync_folder(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+
+    fn folder_within(&self, name: &str) -> io::Result<Arc<dyn LogIo>> {
+        let path = self.path.join(name);
+        match DirBuilder::new().mode(FOLDER_MODE).create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(Arc::new(Folder { path })),
+        }
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
@@ -130,6 +140,53 @@ impl LogIo for Folder {
 
 struct DiskFile {
     file: File,
+    path: PathBuf,
+    /// The same file, for writes past the system's memory. Opened with the first of them, which is
+    /// made by the log's one writer, before the file has any other name.
+    direct: OnceLock<Option<File>>,
+}
+
+impl DiskFile {
+    fn new(file: File, path: PathBuf) -> DiskFile {
+        DiskFile {
+            file,
+            path,
+            direct: OnceLock::new(),
+        }
+    }
+
+    fn direct(&self) -> Option<&File> {
+        let direct = self.direct.get_or_init(|| {
+            let flags = (OFlags::DIRECT | OFlags::DSYNC).bits() as i32;
+            let mut options = OpenOptions::new();
+            options.write(true).custom_flags(flags);
+            // Where it cannot be opened so, the file system does not know of it.
+            options.open(&self.path).ok()
+        });
+        direct.as_ref()
+    }
+
+    /// Writes through the system's memory and waits for the disk, in one call where there is one.
+    fn write_synced_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let slices = [IoSlice::new(bytes)];
+        match rustix::io::pwritev2(&self.file, &slices, offset, ReadWriteFlags::DSYNC) {
+            Ok(written) if written == bytes.len() => Ok(()),
+            // Written in part, or not known to this system: both begin anew.
+            Ok(_) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => {
+                self.write_at(offset, bytes)?;
+                self.sync()
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether memory, offset and length are what a direct write asks for.
+fn is_whole_blocks(offset: u64, bytes: &[u8]) -> bool {
+    let block = BLOCK_BYTES as usize;
+    bytes.as_ptr().align_offset(block) == 0
+        && bytes.len().is_multiple_of(block)
+        && offset.is_multiple_of(BLOCK_BYTES)
 }
 
 impl LogFile for DiskFile {
@@ -139,6 +196,22 @@ impl LogFile for DiskFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
+    }
+
+    /// Past the system's memory: this saves a copy, and an error belongs to this very write, while
+    /// the bytes are still in the log's hands.
+    fn write_durably_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let whole = is_whole_blocks(offset, bytes);
+        let Some(direct) = self.direct().filter(|_| whole) else {
+            return self.write_synced_at(offset, bytes);
+        };
+        match direct.write_all_at(bytes, offset) {
+            // Nothing was written: this disk has larger blocks.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.write_synced_at(offset, bytes)
+            }
+            written => written,
+        }
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -156,5 +229,35 @@ impl LogFile for DiskFile {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_durable_write_of_any_shape_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let io = Folder::new(folder.path());
+        let file = io.create("file").unwrap();
+        file.write_at(0, &[0; 64 * 1024]).unwrap();
+        file.sync().unwrap();
+        let mut memory: Vec<u8> = (0..4 * 4096).map(|n| (n % 251) as u8).collect();
+        memory.rotate_left(7);
+        let start = memory.as_ptr().align_offset(4096);
+        // Whole blocks from a block on; not from one; not to one; not whole.
+        for (skip, offset, length) in [(0, 8192, 8192), (3, 8192, 4096), (0, 100, 4096), (0, 0, 77)]
+        {
+            let bytes = &memory[start + skip..start + skip + length];
+            file.write_durably_at(offset, bytes).unwrap();
+            let mut read = vec![0; length];
+            assert_eq!(file.read_at(offset, &mut read).unwrap(), length);
+            assert_eq!(read, bytes);
+        }
     }
 }

@@ -51,7 +51,7 @@ impl LogIo for ReadOnlyFolder {
     fn open(&self, name: &str) -> io::Result<Arc<dyn LogFile>> {
         let file = File::open(self.path.join(name))?;
         Ok(Arc::new(ReadOnlyFile {
-            inner: Folder::file(file),
+            inner: self.folder.file(file, name),
         }))
     }
 
@@ -90,6 +90,10 @@ impl LogFile for ReadOnlyFile {
     }
 
     fn write_at(&self, _offset: u64, _bytes: &[u8]) -> io::Result<()> {
+        refused()
+    }
+
+    fn write_durably_at(&self, _offset: u64, _bytes: &[u8]) -> io::Result<()> {
         refused()
     }
 

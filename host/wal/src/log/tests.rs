@@ -1,13 +1,16 @@
 //! The log with its thread, on a real folder and on a simulated disk.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use super::*;
+use crate::error::Refusal;
 use crate::io::Folder;
+use crate::options::Durability;
 use crate::reader::Read;
-use crate::simulation::{Call, Crash, Disk};
+use crate::simulation::{Crash, Disk};
 
 fn options() -> Options {
     Options {
@@ -93,7 +96,7 @@ fn a_folder_in_use_is_not_opened() {
 fn what_comes_together_is_synced_together() {
     let disk = Disk::new(64 * 1024 * 1024, 1);
     let (log, _) = Log::open(disk.io(), options(), Box::new(())).unwrap();
-    let before = disk.calls_of(Call::Sync);
+    let before = log.statistics().syncs;
     let barrier = Arc::new(Barrier::new(2));
     let held = Arc::clone(&barrier);
     // The first completion holds the writer until the others wait.
@@ -117,7 +120,7 @@ fn what_comes_together_is_synced_together() {
     let last = log.append_and_wait(record("last")).unwrap();
     assert_eq!(last.sequence, 101);
     assert_eq!(confirmed.load(Ordering::Relaxed), 100, "in order");
-    let syncs = disk.calls_of(Call::Sync) - before;
+    let syncs = log.statistics().syncs - before;
     assert!(syncs <= 3, "{syncs} syncs for 102 records");
     assert_eq!(log.read(last.position).unwrap(), "last");
 }
@@ -283,4 +286,106 @@ fn an_image_reads_what_the_log_holds_and_writes_nothing() {
         matches!(writer.err(), Some(OpenError::Held)),
         "the image has the lock"
     );
+}
+
+fn whoever_leads_answers_come_once_and_in_the_order_of_the_log() {
+    const RECORDS: u64 = 200;
+    let disk = Disk::new(64 * 1024 * 1024, 1);
+    let (log, _) = Log::open(disk.io(), options(), Box::new(())).unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = || -> Completion {
+        let told = Arc::clone(&told);
+        Box::new(move |outcome| told.lock().unwrap().push(outcome.unwrap().sequence))
+    };
+    thread::scope(|scope| {
+        for writer in 0..6 {
+            let (log, tell) = (&log, &tell);
+            scope.spawn(move || {
+                for n in 0..RECORDS {
+                    let record = record(&format!("{writer} {n:03}"));
+                    match writer % 3 {
+                        0 => log.append(record, tell()).unwrap(),
+                        1 => log.append_here(record, tell()).unwrap(),
+                        _ => drop(log.append_and_wait(record).unwrap()),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(
+        log.append_and_wait(record("last")).unwrap().sequence,
+        6 * RECORDS
+    );
+    let told = told.lock().unwrap();
+    assert_eq!(told.len() as u64, 4 * RECORDS);
+    assert!(told.is_sorted_by(|a, b| a < b));
+    assert_eq!(read_all(&log).len() as u64, 6 * RECORDS + 1);
+}
+
+#[test]
+fn a_completion_that_panics_on_the_thread_that_leads_closes_the_log_for_all() {
+    let disk = Disk::new(64 * 1024 * 1024, 1);
+    let (log, _) = Log::open(disk.io(), options(), Box::new(())).unwrap();
+    let barrier = Barrier::new(2);
+    thread::scope(|scope| {
+        let log = &log;
+        let barrier = &barrier;
+        let refused = scope.spawn(move || {
+            barrier.wait();
+            // Whether it leads, is led, or comes too late.
+            while log.append_and_wait(record("b")).is_ok() {}
+        });
+        barrier.wait();
+        log.append_here(record("a"), Box::new(|_| panic!("on purpose")))
+            .unwrap();
+        refused.join().unwrap();
+    });
+    let refusal = log.append_and_wait(record("c")).unwrap_err().refusal;
+    assert!(matches!(log.failure().as_deref(), Some(Failure::Panicked)));
+    assert!(matches!(refusal, Refusal::Closed), "{refusal}");
+    assert!(matches!(*log.close().unwrap_err(), Failure::Panicked));
+    assert!(
+        Log::open(disk.io(), options(), Box::new(())).is_ok(),
+        "the folder is free"
+    );
+}
+
+#[test]
+fn a_thread_that_waits_writes_itself_when_nobody_else_does() {
+    let disk = Disk::new(64 * 1024 * 1024, 1);
+    let (log, _) = Log::open(disk.io(), options(), Box::new(())).unwrap();
+    let own = thread::current().id();
+    let on = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&on);
+    let done: Completion = Box::new(move |_| *told.lock().unwrap() = Some(thread::current().id()));
+    log.append_here(record("a"), done).unwrap();
+    assert_eq!(*on.lock().unwrap(), Some(own), "before it comes back");
+}
+
+#[test]
+fn a_log_takes_up_to_its_bound_also_while_files_are_being_made() {
+    let options = Options {
+        segment_bytes: 64 * 1024,
+        segments_max: 12,
+        ..options()
+    };
+    for seed in 0..20 {
+        let disk = Disk::new(64 * 1024 * 1024, seed);
+        let (log, _) = Log::open(disk.io(), options.clone(), Box::new(())).unwrap();
+        let large = Record {
+            items: 1,
+            payload: Bytes::from(vec![7; 19_000]),
+            ..Record::default()
+        };
+        let mut taken = 0;
+        let refusal = loop {
+            match log.append_and_wait(large.clone()) {
+                Ok(_) => taken += 1,
+                Err(error) => break error.refusal,
+            }
+        };
+        assert!(matches!(refusal, Refusal::Full), "{refusal}");
+        let segments = options.segments_max - crate::options::RESERVED_SEGMENTS;
+        assert_eq!(taken, 2 * segments, "two of these fit a segment");
+    }
 }

@@ -1,6 +1,9 @@
 //! The folder and the files of a simulated disk.
 
-use super::{Arc, Call, Disk, Inner, LogFile, LogIo, NameChange, Pending, io, power_is_off, put};
+use super::below::Below;
+use super::{
+    Arc, Call, Disk, Inner, Inode, LogFile, LogIo, NameChange, Pending, io, power_is_off, put,
+};
 
 /// A handle of one run.
 struct Handle {
@@ -128,6 +131,10 @@ impl LogIo for Disk {
         Ok(())
     }
 
+    fn folder_within(&self, name: &str) -> io::Result<Arc<dyn LogIo>> {
+        Ok(Arc::new(Below::new(self.clone(), name)))
+    }
+
     fn free_bytes(&self) -> io::Result<u64> {
         let inner = Disk::lock(self);
         inner.alive(inner.run)?;
@@ -205,7 +212,29 @@ impl LogFile for Handle {
         Ok(length)
     }
 
+    /// Two calls, so that the power can go in between. The second makes the bytes of the first
+    /// durable and nothing else.
+    fn write_durably_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_at(offset, bytes)?;
+        self.flush(|inode| inode.pending.pop().into_iter().collect())
+    }
+
     fn sync(&self) -> io::Result<()> {
+        self.flush(|inode| std::mem::take(&mut inode.pending))
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        let mut inner = self.disk.lock();
+        let goes_on = inner.call(self.run, Call::Truncate)?;
+        let inode = inner.inodes.get_mut(&self.inode).ok_or_else(power_is_off)?;
+        inode.cached.truncate(length as usize);
+        inode.cut_off = Some(length as usize);
+        if goes_on { Ok(()) } else { Err(power_is_off()) }
+    }
+}
+
+impl Handle {
+    fn flush(&self, take: impl FnOnce(&mut Inode) -> Vec<Pending>) -> io::Result<()> {
         let mut inner = self.disk.lock();
         let outcome = inner.call(self.run, Call::Sync);
         if matches!(outcome, Ok(false)) {
@@ -216,8 +245,11 @@ impl LogFile for Handle {
         if run_ended {
             return outcome.map(|_| ());
         }
-        let pending = std::mem::take(&mut inode.pending);
+        let pending = take(inode);
         outcome?;
+        if let Some(length) = inode.cut_off.take() {
+            inode.stable.truncate(length);
+        }
         for pending in pending {
             put(&mut inode.stable, pending.offset, &pending.bytes);
         }

@@ -3,6 +3,7 @@
 use crate::acknowledged::Acknowledged;
 use crate::frame::{Header, Kind};
 use crate::io::LogIo;
+use crate::mutation::{Mutation, lacks};
 use crate::options::{Durability, Options};
 use crate::pool::{Pool, Purpose, TakeError};
 use crate::position::{Count, Position};
@@ -98,7 +99,7 @@ impl NextSegment<'_> {
         }
         .encode(&mut bytes);
         bytes.extend_from_slice(&payload);
-        pad(&mut bytes);
+        pad(&mut bytes, 0);
         Ok(bytes)
     }
 }
@@ -169,11 +170,12 @@ impl Writer {
         let acknowledged = &self.acknowledged;
         let free = |s: &Sealed| acknowledged.covers(s.first.item..s.last.item);
         let due = self.release_due || self.sealed.first().is_some_and(free);
-        if !due || !self.all_is_durable() {
+        let durable = self.all_is_durable() || lacks(self.io.as_ref(), Mutation::ReleaseOrder);
+        if !due || !durable {
             return;
         }
         self.release_due = false;
-        let released = take_released(&mut self.sealed, &self.acknowledged);
+        let released = take_released(self.io.as_ref(), &mut self.sealed, &self.acknowledged);
         if released.is_empty() {
             return;
         }
@@ -190,12 +192,19 @@ impl Writer {
 /// Takes out the segments that are not needed: all acknowledgements are durable.
 ///
 /// The last one stays whatever it holds: its snapshot is the one to fall back on.
-pub(super) fn take_released(sealed: &mut Vec<Sealed>, acknowledged: &Acknowledged) -> Vec<Sealed> {
+pub(super) fn take_released(
+    io: &dyn LogIo,
+    sealed: &mut Vec<Sealed>,
+    acknowledged: &Acknowledged,
+) -> Vec<Sealed> {
     let Some(last) = sealed.pop() else {
         return Vec::new();
     };
     let free = |s: &mut Sealed| acknowledged.covers(s.first.item..s.last.item);
-    let released = sealed.extract_if(.., free).collect();
+    let mut released: Vec<Sealed> = sealed.extract_if(.., free).collect();
     sealed.push(last);
+    if lacks(io, Mutation::FallBack) {
+        released.extend(sealed.extract_if(.., free));
+    }
     released
 }

@@ -8,4 +8,5 @@ mod crash;
 mod damage;
 mod faults;
 mod model;
+mod mutations;
 mod space;

@@ -18,6 +18,7 @@ use crate::poison::{ChannelDirectory, POISON_IN_A_ROW_MAX, PoisonCounters, Poiso
 use crate::probation::{PROBATION_BATCHES, Version, Versions};
 use crate::sink::{GroupTask, MakeSink, SinkSlot, SlotParts};
 use crate::state::{ComponentState, StateCell};
+use crate::state_folder::StateFolder;
 use crate::test_rig::{memory_channel, proven};
 
 const DEADLINE: Duration = Duration::from_secs(3600);
@@ -202,6 +203,7 @@ fn rig_of(
         counters: Arc::new(SinkCounters::default()),
         state: Arc::clone(&state),
         clock: Arc::new(SystemClock),
+        states: StateFolder::new(None),
     });
     fill(&channel, 0..events);
     let processor = build::sink_processor(None, &[ComponentName::from("k1")]).unwrap();
@@ -465,6 +467,7 @@ async fn two_sinks_of_one_channel_find_the_same_events() {
         counters: Arc::new(SinkCounters::default()),
         state: Arc::new(StateCell::new()),
         clock: Arc::new(SystemClock),
+        states: StateFolder::new(None),
     });
     let processor = build::sink_processor(None, &[ComponentName::from("k2")]).unwrap();
     let group = GroupTask::spawn(vec![second], processor);

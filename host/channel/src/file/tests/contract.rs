@@ -1,10 +1,12 @@
 //! The contract of every channel, over a real folder.
 
-use std::sync::{Arc, Mutex};
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, Weak};
 
 use flumen_core::channel::{Channel, ChannelLimits};
 use flumen_core::conformance;
-use flumen_core::conformance::channel::ChannelMaker;
+use flumen_core::conformance::channel::{ChannelMaker, DurableChannelMaker};
 use flumen_core::settings::{Settings, Value};
 use flumen_core::{ComponentName, EventBatch};
 use tempfile::TempDir;
@@ -16,6 +18,12 @@ struct Maker {
     acknowledge: &'static str,
     folder: TempDir,
     made: Mutex<u32>,
+    opened: Mutex<Vec<Opened>>,
+}
+
+struct Opened {
+    channel: Weak<dyn Channel>,
+    number: u32,
 }
 
 impl Maker {
@@ -25,7 +33,27 @@ impl Maker {
             acknowledge,
             folder: folder(),
             made: Mutex::new(0),
+            opened: Mutex::default(),
         }
+    }
+
+    fn next(&self) -> u32 {
+        let mut made = self.made.lock().unwrap();
+        *made += 1;
+        *made
+    }
+
+    fn open(&self, name: &str, number: u32, limits: ChannelLimits) -> Arc<dyn Channel> {
+        let row = crate::rows().find(|row| row.is_called("file")).unwrap();
+        let settings = self.place(number, limits);
+        let channel = crate::build(row, &ComponentName::new(name), &settings, clock()).unwrap();
+        let mut opened = self.opened.lock().unwrap();
+        opened.retain(|own| own.channel.strong_count() > 0);
+        opened.push(Opened {
+            channel: Arc::downgrade(&channel),
+            number,
+        });
+        channel
     }
 
     fn place(&self, number: u32, limits: ChannelLimits) -> Settings {
@@ -39,11 +67,7 @@ impl Maker {
 
 impl ChannelMaker for Maker {
     fn make(&self, name: &str, limits: ChannelLimits) -> Arc<dyn Channel> {
-        let mut made = self.made.lock().unwrap();
-        *made += 1;
-        let row = crate::rows().find(|row| row.is_called("file")).unwrap();
-        let settings = self.place(*made, limits);
-        crate::build(row, &ComponentName::new(name), &settings, clock()).unwrap()
+        self.open(name, self.next(), limits)
     }
 
     /// The suite changes one channel at a time, and the last one that it made.
@@ -57,23 +81,62 @@ impl ChannelMaker for Maker {
     }
 }
 
+impl DurableChannelMaker for Maker {
+    /// A copy of the files as they are, as a crash of the agent leaves them.
+    fn reopen(&self, channel: &Arc<dyn Channel>) -> Arc<dyn Channel> {
+        let found = {
+            let opened = self.opened.lock().unwrap();
+            let is_it = |own: &&Opened| Arc::ptr_eq(&own.channel.upgrade().unwrap(), channel);
+            opened.iter().find(is_it).unwrap().number
+        };
+        let from = self.folder.path().join(found.to_string());
+        let number = self.next();
+        let to = self.folder.path().join(number.to_string());
+        copy(&from, &to);
+        self.open(channel.name().as_str(), number, channel.limits())
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let place = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &place),
+            // A file that is being made or removed may be gone by now.
+            false => drop(fs::copy(entry.path(), place)),
+        }
+    }
+}
+
 /// The channel makes a timer when it waits, so the suite runs where there is one; it never fires.
-fn run(maker: &Maker) {
+fn run(suite: impl FnOnce()) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
     let _context = runtime.enter();
-    conformance::channel::run(maker);
+    suite();
 }
 
 #[test]
 fn the_contract_is_kept() {
-    run(&Maker::new("sync", "lazy"));
+    run(|| conformance::channel::run(&Maker::new("sync", "lazy")));
 }
 
 #[test]
 fn the_contract_is_kept_with_strict_acknowledgements() {
-    run(&Maker::new("os", "strict"));
+    run(|| conformance::channel::run(&Maker::new("os", "strict")));
+}
+
+#[test]
+fn the_contract_is_kept_over_a_crash() {
+    run(|| conformance::channel::run_durable(&Maker::new("sync", "lazy")));
+}
+
+#[test]
+fn the_contract_is_kept_over_a_crash_with_strict_acknowledgements() {
+    run(|| conformance::channel::run_durable(&Maker::new("os", "strict")));
 }

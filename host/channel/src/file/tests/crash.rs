@@ -139,3 +139,32 @@ fn a_full_disk_is_emptied_and_takes_events_again() {
     assert!(rig.put(150));
     rig.crash(Crash::PowerCutDropsAll);
 }
+
+#[test]
+fn a_record_has_all_acknowledgements_before_it_with_it() {
+    let mut rig = Rig::new(false, SMALL);
+    rig.open().unwrap();
+    rig.put(30);
+    for _ in 0..2 {
+        let lease = rig.take(10).unwrap();
+        rig.ack(lease, Vec::new());
+    }
+    let lease = rig.take(10).unwrap();
+    let numbers: Vec<u64> = super::seen(&lease).iter().map(|own| own.1).collect();
+    let record = flumen_core::state::StateRecord {
+        generation: 1000,
+        bytes: b"all thirty"[..].into(),
+    };
+    rig.runtime.block_on(lease.ack_with(Some(record))).unwrap();
+    assert_eq!(numbers, (20..30).collect::<Vec<_>>());
+    rig.power_off();
+    rig.channel = None;
+    rig.disk.crash(Crash::PowerCutDropsAll);
+    rig.open().unwrap();
+    assert_eq!(
+        flumen_core::channel::Channel::fill(&*rig.channel()).events,
+        0
+    );
+    let records = flumen_core::channel::Channel::recovered(&*rig.channel()).records;
+    assert_eq!(records.last().unwrap().record.generation, 1000);
+}

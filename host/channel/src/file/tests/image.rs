@@ -28,7 +28,7 @@ async fn filled() -> TempDir {
     let second = channel.take(at_most(10), LONG).await.unwrap();
     let kept = (0..10).filter(|index| index % 2 == 1).collect();
     second.ack_except(kept).await.unwrap();
-    channel.settle().await.unwrap();
+    channel.release().await.unwrap();
     folder
 }
 

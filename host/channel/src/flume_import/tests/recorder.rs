@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flumen_core::channel::{
-    Channel, ChannelFill, ChannelLimits, Lease, Permit, ReserveError, SourceState, TakeError,
-    TakeLimits,
+    Channel, ChannelFill, ChannelLimits, Lease, Permit, ReserveError, TakeError, TakeLimits,
 };
 use flumen_core::metric::ChannelCounters;
 use flumen_core::settings::Settings;
+use flumen_core::state::StateRecord;
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
 
 /// What was put, as lines.
@@ -60,7 +60,7 @@ struct Place {
 impl Permit for Place {
     fn commit(
         self: Box<Self>,
-        _state: Option<SourceState>,
+        _record: Option<StateRecord>,
     ) -> BoxFuture<'static, Result<(), Fault>> {
         let mut kept = self.kept.lock().unwrap();
         kept.puts += 1;

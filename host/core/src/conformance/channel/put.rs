@@ -6,8 +6,8 @@ use super::{
     ChannelMaker, assert_all_free, batch, channel, commit, drain, drive, is_full, is_refused_full,
     is_too_large, limits, numbered, numbers, part, promised, put, take, waiting_put,
 };
-use crate::channel::{PutError, SourceState, put_all};
-use crate::name::ComponentName;
+use crate::channel::{PutError, put_all};
+use crate::state::StateRecord;
 
 pub(super) fn run(maker: &dyn ChannelMaker) {
     puts_stand_in_the_order_of_their_commits(maker);
@@ -15,7 +15,7 @@ pub(super) fn run(maker: &dyn ChannelMaker) {
     an_empty_batch_is_no_event(maker);
     a_put_stays_within_the_transaction_capacity(maker);
     a_batch_that_never_fits_is_refused_at_once(maker);
-    a_put_carries_source_state(maker);
+    a_put_carries_a_record_of_state(maker);
     a_put_goes_to_all_channels_or_to_none(maker);
     a_put_that_waits_holds_nothing_elsewhere(maker);
     puts_in_opposite_order_do_not_block_each_other(maker);
@@ -81,16 +81,16 @@ fn a_batch_that_never_fits_is_refused_at_once(maker: &dyn ChannelMaker) {
     assert_eq!(drain(&channel), [0, 1], "a batch of just the capacity fits");
 }
 
-fn a_put_carries_source_state(maker: &dyn ChannelMaker) {
+fn a_put_carries_a_record_of_state(maker: &dyn ChannelMaker) {
     let channel = channel(maker, 4, 4);
-    let state = SourceState {
-        source: ComponentName::new("r1"),
+    let record = StateRecord {
+        generation: 7,
         bytes: Arc::from(*b"offset 7"),
     };
     let parts = [part(&channel, numbered(0..2))];
     promised(
-        drive::finish(put_all(&parts, Some(&state))),
-        "a put may carry the state of its source",
+        drive::finish(put_all(&parts, Some(&record))),
+        "a put may carry a record of state",
     );
     assert_eq!(drain(&channel), [0, 1]);
 }

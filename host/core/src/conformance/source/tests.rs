@@ -76,6 +76,7 @@ impl PolledSource for Numbers {
             Ok(Polled {
                 events: builder.finish().unwrap(),
                 cursor: Some(Arc::from(self.next.to_le_bytes())),
+                writes: Arc::default(),
                 next: PollNext::Again,
             })
         })

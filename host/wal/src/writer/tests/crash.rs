@@ -1,7 +1,10 @@
 //! The power goes or the process dies, at every call.
 
-use super::model::{Action, DISK_BYTES, Model, acknowledge, options, put};
-use crate::simulation::{Chance, Crash, Disk};
+use std::io::ErrorKind;
+
+use super::model::{Action, DISK_BYTES, Model, acknowledge, open, options, put};
+use crate::frame::HEADER_BYTES;
+use crate::simulation::{Call, Chance, Crash, Disk};
 
 const CRASHES: [Crash; 7] = [
     Crash::Kill,
@@ -49,7 +52,7 @@ fn calls_of(actions: &[Action]) -> u64 {
 }
 
 #[test]
-fn every_crash_point_of_a_small_workload_keeps_what_was_confirmed() {
+pub(super) fn every_crash_point_of_a_small_workload_keeps_what_was_confirmed() {
     let actions = workload();
     for stop in 1..=calls_of(&actions) + 1 {
         for crash in CRASHES {
@@ -67,7 +70,7 @@ fn every_crash_point_of_a_small_workload_keeps_what_was_confirmed() {
 }
 
 #[test]
-fn a_crash_at_every_point_of_a_recovery_changes_nothing() {
+pub(super) fn a_crash_at_every_point_of_a_recovery_changes_nothing() {
     let actions = workload();
     let last = calls_of(&actions) + 1;
     let mut chance = Chance(11);
@@ -82,7 +85,7 @@ fn a_crash_at_every_point_of_a_recovery_changes_nothing() {
                 seed: chance.draw(),
             });
             disk.stop_at(disk.calls() + recovery_stop);
-            let opened = super::model::open(&disk, &options()).is_ok();
+            let opened = open(&disk, &options()).is_ok();
             let through = opened && !disk.is_stopped();
             disk.crash(Crash::PowerCut {
                 seed: chance.draw(),
@@ -123,7 +126,7 @@ fn drawn(chance: &mut Chance, actions: usize) -> Vec<Action> {
 }
 
 #[test]
-fn crashes_by_chance_of_workloads_by_chance_keep_what_was_confirmed() {
+pub(super) fn crashes_by_chance_of_workloads_by_chance_keep_what_was_confirmed() {
     for seed in 0..80 {
         let mut chance = Chance(seed);
         let disk = Disk::new(DISK_BYTES, seed);
@@ -142,4 +145,36 @@ fn crashes_by_chance_of_workloads_by_chance_keep_what_was_confirmed() {
         }
         assert!(model.records() > 0, "seed {seed} wrote nothing");
     }
+}
+
+#[test]
+pub(super) fn frames_of_an_earlier_life_of_a_segment_never_count() {
+    let disk = Disk::new(DISK_BYTES, 3);
+    let mut model = Model::default();
+    let mut log = open(&disk, &options()).unwrap();
+    while log.writer.view().lock().active.unwrap().end < 40_000 {
+        model.commit(&mut log.writer, &[put(1, 1_000)]);
+    }
+    // The first group of the next segment reaches the disk and its name does not: what stands in
+    // the file is of a segment that never was. Its first record fills a block to the last byte.
+    let block = 4096 - HEADER_BYTES;
+    let synced = disk.calls_of(Call::SyncFolder);
+    disk.fail(Call::SyncFolder, 1, ErrorKind::InvalidData);
+    disk.fail(Call::Rename, 2, ErrorKind::InvalidData);
+    let never = [put(1, block), put(1, block), put(1, 18_000)];
+    model.commit(&mut log.writer, &never);
+    assert_eq!(disk.calls_of(Call::SyncFolder), synced + 2);
+    assert_eq!(model.unknown(), 3);
+    disk.crash(Crash::PowerCutDropsAll);
+    let mut log = model.reopen(&disk, &options());
+    assert_eq!(model.unknown(), 0, "none of it came back");
+
+    // The same number and the same file again, with another record in the first block.
+    let before = log.writer.view().lock().active.unwrap();
+    model.commit(&mut log.writer, &[put(1, block)]);
+    let bytes = disk.bytes(&format!("segment-{:016x}", before.number));
+    let behind = before.end as usize + 4096;
+    assert_eq!(&bytes[behind..behind + 4], b"FLWF", "the old one follows");
+    disk.crash(Crash::Kill);
+    model.reopen(&disk, &options());
 }

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::model::{DISK_BYTES, Model, Opened, acknowledge, open, options, put, read_all};
+use super::model::{DISK_BYTES, Model, Opened, acknowledge, open, options, put, read_all, reader};
 use crate::error::OpenError;
 use crate::position::Position;
-use crate::reader::{Read, Reader};
+use crate::reader::Read;
 use crate::segment::FileName;
 use crate::simulation::{Call, Chance, Crash, Disk};
 
@@ -42,7 +42,7 @@ fn lost_in(log: &Opened) -> Vec<Range<u64>> {
 }
 
 #[test]
-fn one_flipped_bit_loses_one_frame_and_is_counted_exactly() {
+pub(super) fn one_flipped_bit_loses_one_frame_and_is_counted_exactly() {
     let (_, model) = closed();
     let last = model.places().last().unwrap().0.segment();
     for (position, length, items) in model.places() {
@@ -81,7 +81,7 @@ fn touched(model: &Model, segment: u64, stretch: Range<u64>) -> (u64, u64) {
 }
 
 #[test]
-fn a_zeroed_or_unreadable_block_loses_the_frames_on_it() {
+pub(super) fn a_zeroed_or_unreadable_block_loses_the_frames_on_it() {
     let (_, model) = closed();
     let last = model.places().last().unwrap().0.segment();
     let end = model.places().last().unwrap().0.offset() as u64;
@@ -107,7 +107,7 @@ fn a_zeroed_or_unreadable_block_loses_the_frames_on_it() {
 }
 
 #[test]
-fn a_damaged_head_of_a_segment_loses_nothing() {
+pub(super) fn a_damaged_head_of_a_segment_loses_nothing() {
     let (_, model) = closed();
     let last = model.places().last().unwrap().0.segment();
     for number in 1..=last {
@@ -122,7 +122,7 @@ fn a_damaged_head_of_a_segment_loses_nothing() {
 }
 
 #[test]
-fn without_any_snapshot_every_frame_is_still_found() {
+pub(super) fn without_any_snapshot_every_frame_is_still_found() {
     let (disk, model) = closed();
     let names = disk.names();
     for name in names.iter().filter(|name| name.starts_with("segment")) {
@@ -136,7 +136,7 @@ fn without_any_snapshot_every_frame_is_still_found() {
 }
 
 #[test]
-fn a_missing_segment_is_counted_exactly() {
+pub(super) fn a_missing_segment_is_counted_exactly() {
     let (disk, model) = closed();
     let places = model.places();
     let first = places.first().unwrap().0.segment();
@@ -153,7 +153,7 @@ fn a_missing_segment_is_counted_exactly() {
 }
 
 #[test]
-fn rot_in_an_older_segment_is_told_to_the_reader_and_its_segment_is_freed() {
+pub(super) fn rot_in_an_older_segment_is_told_to_the_reader_and_its_segment_is_freed() {
     let (disk, mut model) = closed();
     let (position, _, items) = model.places()[1].clone();
     assert_ne!(
@@ -169,7 +169,7 @@ fn rot_in_an_older_segment_is_told_to_the_reader_and_its_segment_is_freed() {
     );
     model.check_reading(&disk, &log, std::slice::from_ref(&items));
     let view = log.writer.view().clone();
-    let mut reader = Reader::new(disk.io(), view.clone(), 0);
+    let mut reader = reader(&disk, &log, 0);
     let mut told = Vec::new();
     while let Some(read) = reader.next().unwrap() {
         if let Read::Lost { frames, items } = read {
@@ -183,7 +183,7 @@ fn rot_in_an_older_segment_is_told_to_the_reader_and_its_segment_is_freed() {
 }
 
 #[test]
-fn frames_behind_a_torn_one_of_the_last_group_are_cut() {
+pub(super) fn frames_behind_a_torn_one_of_the_last_group_are_cut() {
     let disk = Disk::new(DISK_BYTES, 5);
     let mut model = Model::default();
     let mut log = open(&disk, &options()).unwrap();
@@ -202,7 +202,7 @@ fn frames_behind_a_torn_one_of_the_last_group_are_cut() {
 }
 
 #[test]
-fn a_log_in_use_is_not_opened() {
+pub(super) fn a_log_in_use_is_not_opened() {
     let disk = Disk::new(DISK_BYTES, 5);
     let log = open(&disk, &options()).unwrap();
     let calls = disk.calls();
@@ -213,7 +213,7 @@ fn a_log_in_use_is_not_opened() {
 }
 
 #[test]
-fn segments_of_others_and_of_newer_versions_are_refused() {
+pub(super) fn segments_of_others_and_of_newer_versions_are_refused() {
     let (disk, _) = closed();
     let other = Disk::new(DISK_BYTES, 99);
     drop(open(&other, &options()).unwrap());
@@ -254,7 +254,7 @@ fn segments_of_others_and_of_newer_versions_are_refused() {
 }
 
 #[test]
-fn a_position_that_was_read_wrongly_gives_an_error() {
+pub(super) fn a_position_that_was_read_wrongly_gives_an_error() {
     let (disk, model) = closed();
     let log = open(&disk, &options()).unwrap();
     let io = disk.io();
@@ -300,7 +300,7 @@ fn spoil(disk: &Disk, chance: &mut Chance) {
 }
 
 #[test]
-fn whatever_happens_to_the_files_nothing_panics_and_nothing_is_invented() {
+pub(super) fn whatever_happens_to_the_files_nothing_panics_and_nothing_is_invented() {
     let mut opened = 0;
     for seed in 0..150 {
         let mut chance = Chance(seed);
@@ -323,4 +323,107 @@ fn whatever_happens_to_the_files_nothing_panics_and_nothing_is_invented() {
         assert!(read_all(&disk, &log, 0).contains_key(&next), "seed {seed}");
     }
     assert!(opened > 90, "{opened}");
+}
+
+#[test]
+pub(super) fn what_was_cut_stays_cut_when_it_can_be_read_again() {
+    let disk = Disk::new(DISK_BYTES, 5);
+    let mut model = Model::default();
+    let mut log = open(&disk, &options()).unwrap();
+    model.commit(&mut log.writer, &[put(1, 100)]);
+    let segment = log.writer.view().lock().active.unwrap();
+    let name = name_of(segment.number);
+    // The group that is on its way when the power goes, which the disk has and does not give.
+    disk.stop_at(disk.calls() + 2);
+    model.commit(&mut log.writer, &[put(3, 100)]);
+    disk.crash(Crash::PowerCutKeepsAll);
+    let group = u64::from(segment.end);
+    disk.make_unreadable(&name, group..group + 4096);
+    let mut log = model.reopen(&disk, &options());
+    assert_eq!(log.report.frames, 1);
+    model.commit(&mut log.writer, &[put(1, 200)]);
+    let newest = log.writer.view().lock().active.unwrap().number;
+    drop(log);
+    disk.crash(Crash::PowerCutDropsAll);
+
+    // The disk gives it now, and the log has to fall back to its segment.
+    disk.make_readable();
+    change(&disk, &name_of(newest), |bytes| bytes[8192..8300].fill(0));
+    let log = model.reopen(&disk, &options());
+    assert_eq!(log.report.damaged_snapshots, 1);
+}
+
+#[test]
+pub(super) fn damaged_bytes_are_kept_aside_and_counted() {
+    let (disk, model) = closed();
+    let places = model.places();
+    let last = places.last().unwrap().0.segment();
+    // One frame where the log is opened, and one that only a reader meets.
+    let (here, length, items) = places
+        .iter()
+        .find(|p| p.0.segment() == last)
+        .cloned()
+        .unwrap();
+    let (there, _, _) = places[1].clone();
+    for position in [here, there] {
+        let at = position.offset() as usize + 100;
+        change(&disk, &name_of(position.segment()), |bytes| bytes[at] ^= 1);
+    }
+    let kept_of = |position: Position| {
+        let name = name_of(position.segment());
+        let kept = disk.bytes(&format!("quarantine/{name}-{:08x}", position.offset()));
+        let stood = disk.bytes(&name).split_off(position.offset() as usize);
+        assert!(stood.starts_with(&kept), "they are as they stood");
+        kept.len() as u64
+    };
+    let log = open(&disk, &options()).unwrap();
+    assert_eq!(log.report.quarantined_items, items.end - items.start);
+    let kept = kept_of(here);
+    assert!(kept >= length, "the whole frame is kept");
+    assert_eq!(kept_of(there), 0, "nobody has looked there yet");
+    for _ in 0..2 {
+        read_all(&disk, &log, 0);
+    }
+    let statistics = log.writer.counters().read();
+    assert_eq!(statistics.quarantined_bytes, kept + kept_of(there), "once");
+    assert_eq!(statistics.quarantine_skips, 0);
+}
+
+/// A closed log with one damaged frame.
+fn damaged() -> (Disk, Model, Range<u64>) {
+    let (disk, model) = closed();
+    let places = model.places();
+    let last = places.last().unwrap().0.segment();
+    let (position, _, items) = places.iter().find(|p| p.0.segment() == last).unwrap();
+    let at = position.offset() as usize + 100;
+    change(&disk, &name_of(last), |bytes| bytes[at] ^= 1);
+    (disk, model, items.clone())
+}
+
+#[test]
+pub(super) fn a_quarantine_that_the_disk_refuses_is_passed_over() {
+    for refused in [Call::Create, Call::Write, Call::Sync] {
+        let (disk, model, items) = damaged();
+        // The opening syncs the last segment before.
+        let passing = u64::from(refused == Call::Sync);
+        disk.fail(refused, passing, std::io::ErrorKind::InvalidData);
+        let log = open(&disk, &options()).unwrap();
+        assert_eq!(log.report.quarantined_frames, 1, "{refused:?}");
+        let statistics = log.writer.counters().read();
+        assert_eq!(statistics.quarantine_skips, 1, "{refused:?}");
+        let left = disk.names();
+        assert!(
+            !left.iter().any(|n| n.starts_with("quarantine/")),
+            "{left:?}"
+        );
+        model.check_reading(&disk, &log, std::slice::from_ref(&items));
+    }
+}
+
+#[test]
+pub(super) fn a_quarantine_without_room_is_passed_over() {
+    let (disk, _, _) = damaged();
+    disk.set_capacity(0);
+    let log = open(&disk, &options()).unwrap();
+    assert_eq!(log.writer.counters().read().quarantine_skips, 1);
 }

@@ -1,5 +1,6 @@
 //! The model, and how a log is held against it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -8,12 +9,13 @@ use bytes::Bytes;
 
 use crate::acknowledged::Acknowledged;
 use crate::error::{OpenError, Refusal};
+use crate::io::LogIo;
 use crate::options::Options;
 use crate::position::Position;
 use crate::reader::{Read, Reader};
 use crate::record::{LogState, Passing, Prepared, Record};
 use crate::recovery::Recovery;
-use crate::simulation::Disk;
+use crate::simulation::{Disk, Mutation, Weakened};
 use crate::writer::Writer;
 
 /// Small enough that a few records fill a segment.
@@ -145,9 +147,23 @@ pub(super) struct Opened {
     pub(super) report: Recovery,
 }
 
+thread_local! {
+    /// The protection without which logs are opened on this thread.
+    pub(super) static WITHOUT: Cell<Option<Mutation>> = const { Cell::new(None) };
+}
+
+fn io_of(disk: &Disk) -> Arc<dyn LogIo> {
+    match WITHOUT.get() {
+        Some(mutation) => Arc::new(Weakened::new(disk.io(), mutation)),
+        None => disk.io(),
+    }
+}
+
 pub(super) fn open(disk: &Disk, options: &Options) -> Result<Opened, OpenError> {
     let folding = Folding::default();
-    let (writer, report) = Writer::open(disk.io(), options.clone(), Box::new(folding.clone()))?;
+    let (writer, report) = Writer::open(io_of(disk), options.clone(), Box::new(folding.clone()))?;
+    // In place of the thread that does so.
+    writer.pool().fill(0);
     Ok(Opened {
         writer,
         folding,
@@ -369,9 +385,19 @@ impl Model {
     }
 }
 
+pub(super) fn reader(disk: &Disk, log: &Opened, from_item: u64) -> Reader {
+    let (view, quarantine) = (log.writer.view(), log.writer.quarantine());
+    Reader::new(
+        io_of(disk),
+        Arc::clone(view),
+        Some(Arc::clone(quarantine)),
+        from_item,
+    )
+}
+
 /// All frames from an item on, by their first items.
 pub(super) fn read_all(disk: &Disk, log: &Opened, from_item: u64) -> BTreeMap<u64, Bytes> {
-    let mut reader = Reader::new(disk.io(), Arc::clone(log.writer.view()), from_item);
+    let mut reader = reader(disk, log, from_item);
     let mut all = BTreeMap::new();
     let mut before = None;
     while let Some(read) = reader.next().unwrap() {

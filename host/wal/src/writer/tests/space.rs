@@ -14,7 +14,7 @@ fn fill(disk: &Disk, model: &mut Model) -> super::model::Opened {
 }
 
 #[test]
-fn a_full_log_takes_acknowledgements_and_then_items_again() {
+pub(super) fn a_full_log_takes_acknowledgements_and_then_items_again() {
     let disk = Disk::new(DISK_BYTES, 1);
     let mut model = Model::default();
     let mut log = fill(&disk, &mut model);
@@ -32,7 +32,7 @@ fn a_full_log_takes_acknowledgements_and_then_items_again() {
 }
 
 #[test]
-fn a_full_log_is_opened_and_drained_one_item_at_a_time() {
+pub(super) fn a_full_log_is_opened_and_drained_one_item_at_a_time() {
     let disk = Disk::new(DISK_BYTES, 1);
     let mut model = Model::default();
     drop(fill(&disk, &mut model));
@@ -56,7 +56,7 @@ fn a_full_log_is_opened_and_drained_one_item_at_a_time() {
 }
 
 #[test]
-fn a_volume_that_fills_refuses_items_and_keeps_the_rest() {
+pub(super) fn a_volume_that_fills_refuses_items_and_keeps_the_rest() {
     let disk = Disk::new(DISK_BYTES, 1);
     let mut model = Model::default();
     let mut log = open(&disk, &options()).unwrap();
@@ -72,7 +72,7 @@ fn a_volume_that_fills_refuses_items_and_keeps_the_rest() {
 }
 
 #[test]
-fn recovery_reads_one_segment_whatever_waits() {
+pub(super) fn recovery_reads_one_segment_whatever_waits() {
     let options = Options {
         segments_max: 140,
         ..options()
@@ -90,7 +90,7 @@ fn recovery_reads_one_segment_whatever_waits() {
 }
 
 #[test]
-fn a_reader_passes_over_segments_without_items() {
+pub(super) fn a_reader_passes_over_segments_without_items() {
     let disk = Disk::new(DISK_BYTES, 1);
     let mut model = Model::default();
     let mut log = open(&disk, &options()).unwrap();
@@ -106,4 +106,24 @@ fn a_reader_passes_over_segments_without_items() {
     assert!(super::model::read_all(&disk, &log, 0).is_empty());
     model.commit(&mut log.writer, &[put(1, 100)]);
     assert_eq!(super::model::read_all(&disk, &log, 0).len(), 1);
+}
+
+#[test]
+pub(super) fn restarts_with_a_little_each_time_do_not_use_the_log_up() {
+    let disk = Disk::new(DISK_BYTES, 1);
+    let mut model = Model::default();
+    let most = options().segments_max * options().segment_bytes;
+    for restart in 0..25 {
+        let mut log = model.reopen(&disk, &options());
+        model.commit(&mut log.writer, &[put(1, 300)]);
+        drop(log);
+        let names = disk.names();
+        let used: usize = names.iter().map(|name| disk.bytes(name).len()).sum();
+        assert!(used as u64 <= most, "{used} bytes after {restart} restarts");
+        disk.crash(Crash::PowerCut { seed: restart });
+    }
+    assert_eq!((model.records(), model.refused_full()), (25, 0));
+    let mut log = model.reopen(&disk, &options());
+    model.commit(&mut log.writer, &[acknowledge(0..25)]);
+    assert_eq!(log.writer.view().lock().sealed.len(), 1, "all are freed");
 }

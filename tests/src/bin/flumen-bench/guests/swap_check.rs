@@ -1,20 +1,14 @@
-//! Reads the output of row (l) back, while it is written.
+//! Reads the output of row (l) back.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use flumen_tests::lines::{files_in_order, line_number};
 
 /// Bytes of a line as it is sent, without its line feed.
 pub(super) const LINE_BYTES: usize = 39;
-
-/// Between two looks at the output folder, in which a file comes every second.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the lines of one connection show.
 #[derive(Debug, Default)]
@@ -75,24 +69,13 @@ fn version(line: &[u8]) -> Option<u64> {
         .ok()
 }
 
-/// Checks and removes the files of a folder, those that are complete at once, and the last one when
-/// the agent has ended.
-pub(super) fn consume(folder: &Path, ended: &AtomicBool) -> Result<Check> {
+/// Checks and removes the files of a folder, in order.
+pub(super) fn read_back(folder: &Path) -> Result<Check> {
     let mut check = Check::default();
-    loop {
-        let last = ended.load(Ordering::Acquire);
-        let mut files = files_in_order(folder)?;
-        if !last {
-            files.pop();
-        }
-        for file in files {
-            check.file(&file)?;
-        }
-        if last {
-            return Ok(check);
-        }
-        thread::sleep(LOOK_INTERVAL);
+    for file in files_in_order(folder)? {
+        check.file(&file)?;
     }
+    Ok(check)
 }
 
 #[cfg(test)]

@@ -1,0 +1,99 @@
+//! How long a channel takes to open after its process was killed, and how much memory it takes,
+//! whatever waits in it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use crate::rig::{Setting, channel, put, sized};
+
+/// The word that makes this program fill a channel and kill itself.
+pub(crate) const FILL: &str = "--fill";
+
+/// Events that wait.
+const BACKLOGS: [u64; 3] = [0, 1_000_000, 50_000_000];
+
+/// Small, so that the largest backlog fits most disks; what is read at the start depends on bytes
+/// of a segment and not on them.
+const BODY_BYTES: usize = 16;
+
+const BATCH_EVENTS: usize = 10_000;
+
+const OPENINGS: usize = 5;
+
+/// Fills a channel in the folder that is named, and ends as by kill -9.
+pub(crate) fn fill_and_die(mut arguments: impl Iterator<Item = String>) {
+    let folder = PathBuf::from(arguments.next().expect("a folder"));
+    let events: u64 = arguments
+        .next()
+        .expect("a number")
+        .parse()
+        .expect("a number");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let channel = channel(&folder, Setting { strict: false });
+    let batch = sized(BATCH_EVENTS, BODY_BYTES);
+    runtime.block_on(async {
+        for _ in 0..events / BATCH_EVENTS as u64 {
+            put(&channel, &batch).await;
+        }
+    });
+    std::process::abort();
+}
+
+pub(crate) fn run(folder: &Path, runtime: &Runtime) {
+    println!(
+        "\n{:>12} {:>12} {:>12} {:>14} {:>12}",
+        "waiting", "open ms", "longest ms", "first take ms", "memory MiB"
+    );
+    for events in BACKLOGS {
+        let place = folder.join(events.to_string());
+        let own = std::env::current_exe().expect("this program");
+        let arguments = [
+            FILL,
+            place.to_str().expect("a plain path"),
+            &events.to_string(),
+        ];
+        let died = Command::new(own).args(arguments).status().expect("a child");
+        assert!(!died.success(), "it kills itself");
+        let before = resident_bytes();
+        let mut openings = Vec::new();
+        let mut takes = Vec::new();
+        let mut memory = 0;
+        for _ in 0..OPENINGS {
+            let begun = Instant::now();
+            let opened = channel(&place, Setting { strict: false });
+            openings.push(begun.elapsed());
+            if events > 0 {
+                runtime.block_on(crate::rig::take_and_give_back(&opened));
+                takes.push(begun.elapsed());
+            }
+            memory = memory.max(resident_bytes().saturating_sub(before));
+            drop(Arc::into_inner(opened));
+        }
+        openings.sort_unstable();
+        takes.sort_unstable();
+        let middle = |times: &[Duration]| times.get(times.len() / 2).copied().unwrap_or_default();
+        println!(
+            "{events:>12} {:>12.1} {:>12.1} {:>14.1} {:>12.1}",
+            middle(&openings).as_secs_f64() * 1e3,
+            openings.last().copied().unwrap_or_default().as_secs_f64() * 1e3,
+            middle(&takes).as_secs_f64() * 1e3,
+            memory as f64 / f64::from(1 << 20),
+        );
+        std::fs::remove_dir_all(&place).expect("a folder to remove");
+    }
+}
+
+/// Bytes of memory that this process has.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
