@@ -5,6 +5,7 @@
 //! over, because a comparison that was not made proves nothing.
 
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -37,11 +38,15 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("servers/flume")
 }
 
-/// The folder with all jars, below cargo's target folder. The first caller fetches them; others,
-/// of other processes too, wait for it.
+/// The folder with all jars, below cargo's target folder; one for each list of what is needed. The
+/// first caller fetches them; others, of other processes too, wait for it.
 fn jars() -> Result<PathBuf> {
     let target = binary::target_folder()?;
-    let jars = target.join(format!("apache-flume-{VERSION}"));
+    let needed = fs::read(folder().join("pom.xml")).context("read the list of jars")?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&needed);
+    let name = format!("apache-flume-{VERSION}-{:08x}", hasher.finish() as u32);
+    let jars = target.join(name);
     let lock_file = jars.with_extension("lock");
     let lock = File::create(&lock_file).with_context(|| lock_file.display().to_string())?;
     lock.lock()

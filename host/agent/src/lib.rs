@@ -10,6 +10,7 @@
 //! * `probation`: new versions of components, taken back when they fail on their first batches.
 //! * `state_folder`: what guests and sources keep over a restart.
 //! * `running`: what runs now; a reload is prepare, then apply; a stop is a drain.
+//! * [`channel_folders`]: the folders of durable channels, while no agent runs on them.
 //! * [`component`]: one component by itself, looked at and run.
 //! * [`load`] and [`watch`]: configuration files read, and watched for changes.
 //! * [`mod@reference`]: the pages made from option rows.
@@ -17,6 +18,7 @@
 mod back_off;
 mod background;
 mod build;
+pub mod channel_folders;
 pub mod component;
 mod component_files;
 mod handle;

@@ -62,7 +62,7 @@ impl std::error::Error for LoadError {
 }
 
 /// The files of one configuration (later ones win), the agent to run, and what `${sys:X}` means.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigFiles {
     /// The files, in order.
     pub paths: Vec<PathBuf>,

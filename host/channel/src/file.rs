@@ -38,12 +38,15 @@
 //! acks      acknowledgements that are not yet in the log
 //! kept      what a restart has to know: a fold over the log
 //! payload   the bytes of a frame
+//! image     the channel looked at, while no agent runs on it
+//! salvage   what is whole of it, copied
 //! ```
 
 mod acks;
 mod contract;
 mod core;
 mod folder;
+pub mod image;
 mod keeper;
 mod kept;
 mod lease;
@@ -51,6 +54,7 @@ mod options;
 mod owner;
 pub mod payload;
 mod put;
+pub mod salvage;
 mod sending;
 mod state;
 #[cfg(test)]
@@ -129,6 +133,20 @@ pub fn log_folder(name: &ComponentName, settings: &Settings) -> Result<PathBuf, 
         .first()
         .map(|first| first.join(LOG_FOLDER))
         .ok_or_else(|| Fault::configuration(format!("channel {name}: dataDirs names no folder")))
+}
+
+/// The folders in which Apache Flume keeps its own file channel with these settings: `dataDirs`,
+/// `checkpointDir` and `backupCheckpointDir`, whether they are there or not. Touches no file.
+///
+/// # Errors
+/// A configuration fault when settings contradict each other.
+pub fn flume_folders(name: &ComponentName, settings: &Settings) -> Result<Vec<PathBuf>, Fault> {
+    let mut folders = folder::data_folders(name, settings.text("dataDirs")?)?;
+    folders.extend(folder::data_folders(name, settings.text("checkpointDir")?)?);
+    if let Some(backup) = settings.optional_text("backupCheckpointDir")? {
+        folders.extend(folder::data_folders(name, backup)?);
+    }
+    Ok(folders)
 }
 
 /// Bytes of memory that a frame takes whose events are in the window: the payload that the bodies
@@ -247,6 +265,11 @@ impl FileChannel {
     /// What was found when the channel was opened.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
+    }
+
+    /// The sequence that the next event gets; nothing once the log was released.
+    pub fn next_sequence(&self) -> Option<u64> {
+        self.owner.log().map(|log| log.count().item)
     }
 
     /// What the log did since the channel was opened; nothing once it was released.

@@ -8,6 +8,7 @@
 
 mod bounded;
 pub mod file;
+pub mod flume_import;
 #[cfg(feature = "sql")]
 pub mod jdbc;
 pub mod memory;

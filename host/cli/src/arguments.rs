@@ -4,15 +4,21 @@
 //! `-conf-provider` are the same flag, a value follows as the next word or behind `=`, and the
 //! options of the Java virtual machine have their value attached (`-Dname=value`, `-Xmx20m`).
 
+mod channel;
 mod component;
+mod group;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
+use flumen_agent::load::ConfigFiles;
 use flumen_config::problem::nearest_name;
 
+pub(crate) use channel::{
+    ChannelChoice, ChannelCommand, ConfiguredChannel, DumpArguments, ImportArguments,
+};
 pub(crate) use component::{ComponentCommand, NewArguments, RunArguments};
 
 use crate::flags::{Flag, FlagId, FlagValue, Treatment, VERBS, Verb, flags_of, verb_called};
@@ -24,6 +30,8 @@ pub(crate) enum Command {
     Check(CheckArguments),
     Convert(ConvertArguments),
     Component(ComponentCommand),
+    Channel(ChannelCommand),
+    ImportFlumeChannel(ImportArguments),
     Docs(DocsPage),
     /// The usage, or a command or component explained.
     Help(Option<String>),
@@ -109,15 +117,15 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command
         _ => {}
     }
     let name = match first.as_ref() {
-        component::GROUP => match component::full_name(words.next())? {
+        group if group::GROUPS.contains(&group) => match group::full_name(group, words.next())? {
             Some(name) => name,
-            None => return Ok(Command::Help(Some(component::GROUP.to_owned()))),
+            None => return Ok(Command::Help(Some(group.to_owned()))),
         },
         name => name.to_owned(),
     };
     let Some(row) = verb_called(&name) else {
         let names = VERBS.iter().map(|row| row.name);
-        let names = names.chain([component::GROUP]);
+        let names = names.chain(group::GROUPS);
         return wrong(format!("unknown command {name}{}", asked(&name, names)));
     };
     if let Treatment::NotBuilt(remedy) = row.treatment {
@@ -141,6 +149,7 @@ struct Collected {
     against: Vec<PathBuf>,
     output: Option<PathBuf>,
     component: component::Collected,
+    channel: channel::Collected,
     properties: BTreeMap<String, String>,
     no_reload: bool,
     dry_run: bool,
@@ -159,6 +168,7 @@ impl Collected {
             against: Vec::new(),
             output: None,
             component: component::Collected::default(),
+            channel: channel::Collected::default(),
             properties: BTreeMap::new(),
             no_reload: false,
             dry_run: false,
@@ -249,6 +259,12 @@ impl Collected {
             | FlagId::Rounds
             | FlagId::Events
             | FlagId::Headers => self.component.take(flag, value)?,
+            FlagId::Channel
+            | FlagId::To
+            | FlagId::From
+            | FlagId::Count
+            | FlagId::BodyBytes
+            | FlagId::Text => self.channel.take(flag, value)?,
             FlagId::Help => self.help = true,
             FlagId::Other => {}
         }
@@ -286,6 +302,12 @@ impl Collected {
             Verb::ComponentBuild => component::build(self.plain),
             Verb::ComponentInspect => component::inspect(self.plain),
             Verb::ComponentRun => self.component.run(self.plain),
+            Verb::ImportFlumeChannel
+            | Verb::ChannelLs
+            | Verb::ChannelShow
+            | Verb::ChannelDump
+            | Verb::ChannelVerify
+            | Verb::ChannelSalvage => self.channel_command(),
             Verb::Docs => self.docs(),
             Verb::Help => self.help(),
             Verb::Version | Verb::Foreign => match self.plain.first() {
@@ -311,6 +333,22 @@ impl Collected {
             is_dry_run: self.dry_run,
             remarks: self.remarks,
         }))
+    }
+
+    fn channel_command(self) -> Result<Command, UsageError> {
+        let files = ConfigFiles {
+            paths: self.files,
+            agent: self.name,
+            system_properties: self.properties,
+        };
+        match self.verb {
+            Verb::ChannelLs => self.channel.list(self.plain, files),
+            Verb::ChannelShow => self.channel.show(self.plain, files),
+            Verb::ChannelDump => self.channel.dump(self.plain, files),
+            Verb::ChannelVerify => self.channel.verify(self.plain, files),
+            Verb::ChannelSalvage => self.channel.salvage(self.plain, files),
+            _ => self.channel.import(self.plain, files, self.dry_run),
+        }
     }
 
     fn some_files(&self) -> Result<Vec<PathBuf>, UsageError> {
@@ -341,7 +379,9 @@ impl Collected {
     fn help(self) -> Result<Command, UsageError> {
         let mut words = self.plain.into_iter();
         let mut topic = words.next();
-        if topic.as_deref() == Some(OsStr::new(component::GROUP))
+        if group::GROUPS
+            .iter()
+            .any(|group| topic.as_deref() == Some(OsStr::new(group)))
             && let (Some(group), Some(verb)) = (&mut topic, words.next())
         {
             group.push(" ");

@@ -12,7 +12,7 @@ use flumen_agent::load::{ConfigFiles, LoadError};
 use flumen_config::{CheckedAll, Plan, PlanDiff, Problem};
 
 use crate::arguments::CheckArguments;
-use crate::output::{complain, print};
+use crate::output::{complain, counted, print};
 
 /// Checks, prints, and says by the exit code whether an agent would run.
 pub(crate) fn run(program: &str, arguments: CheckArguments) -> ExitCode {
@@ -102,17 +102,10 @@ pub(crate) fn problems_text(problems: &[Problem]) -> String {
     let _ = writeln!(
         text,
         "{}, {}",
-        counted(errors, "error"),
-        counted(warnings, "warning")
+        counted(errors as u64, "error"),
+        counted(warnings as u64, "warning")
     );
     text
-}
-
-fn counted(count: usize, word: &str) -> String {
-    match count {
-        1 => format!("1 {word}"),
-        _ => format!("{count} {word}s"),
-    }
 }
 
 /// One line per change, with the agent before it when there are several.

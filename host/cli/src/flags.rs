@@ -36,6 +36,12 @@ pub(crate) enum Verb {
     ComponentBuild,
     ComponentInspect,
     ComponentRun,
+    ImportFlumeChannel,
+    ChannelLs,
+    ChannelShow,
+    ChannelDump,
+    ChannelVerify,
+    ChannelSalvage,
     Docs,
     Help,
     Version,
@@ -87,14 +93,20 @@ pub(crate) static VERBS: &[VerbRow] = &[
     verb(Verb::Convert, "convert", "FILE... [--output FILE]", "write a configuration as TOML", false),
     verb(Verb::ComponentNew, "component new", "--kind source|interceptor|sink NAME [--folder DIR]", "write the project of a new component", false),
     verb(Verb::ComponentBuild, "component build", "[FOLDER]", "build a component's project with cargo", false),
-    verb(Verb::ComponentInspect, "component inspect", "FILE", "tell what a component is and asks for, and whether it runs", false),
+    verb(Verb::ComponentInspect, "component inspect", "FILE", "tell what a component is and asks for, and if it runs", false),
     verb(Verb::ComponentRun, "component run", "FILE [--input EVENTS] [--config NAME=VALUE]...", "run one component against a file of events", false),
+    verb(Verb::ChannelLs, "channel ls", "[FOLDER]... [--conf-file FILE]", "list durable channels and what waits in them", false),
+    verb(Verb::ChannelShow, "channel show", "FOLDER | --conf-file FILE [--channel NAME]", "tell what is in a channel: segments, events, states", false),
+    verb(Verb::ChannelDump, "channel dump", "FOLDER | --conf-file FILE [--channel NAME]", "print the events that wait in a channel as JSON lines", false),
+    verb(Verb::ChannelVerify, "channel verify", "FOLDER | --conf-file FILE [--channel NAME]", "read all of a channel and count damage; exit 1 on any", false),
+    verb(Verb::ChannelSalvage, "channel salvage", "FOLDER --to NEW", "copy what is whole of a channel into a new folder", false),
+    verb(Verb::ImportFlumeChannel, "import-flume-channel", "[DIR]... --to FOLDER | --conf-file FILE", "bring over what waits in the file channel of Apache Flume", false),
     verb(Verb::Help, "help", "[COMMAND | COMPONENT]", "explain a command, or the options of a component", true),
     verb(Verb::Docs, "docs", "compatibility | reference", "print a generated page of the documentation", false),
     verb(Verb::Version, "version", "", "print the version", true),
     verb(Verb::Agent, "node", "", "deprecated name of agent", true),
     verb(Verb::Foreign, "avro-client", "", "send a file to an Avro source", true).not_built("use the avro-client of Apache Flume"),
-    verb(Verb::Foreign, "tool", "", "check the files of a file channel", true).not_built("there is no file channel yet; use the tool of Apache Flume for its files"),
+    verb(Verb::Foreign, "tool", "", "check the files of a file channel", true).not_built("use `channel verify`, or the tool of Apache Flume for its own files"),
 ];
 
 /// Which flag it is, for those that are obeyed.
@@ -116,6 +128,12 @@ pub(crate) enum FlagId {
     Rounds,
     Events,
     Headers,
+    Channel,
+    To,
+    From,
+    Count,
+    BodyBytes,
+    Text,
     Help,
     /// One that is not obeyed.
     Other,
@@ -205,11 +223,50 @@ const fn refused(
 const AGENT: &[Verb] = &[Verb::Agent];
 /// The commands that `flume-ng` has; its script takes some flags with any of them.
 const SCRIPT: &[Verb] = &[Verb::Agent, Verb::Help, Verb::Version];
-const FILES: &[Verb] = &[Verb::Agent, Verb::Check];
+const CONFIGURED: &[Verb] = &[
+    Verb::Agent,
+    Verb::ImportFlumeChannel,
+    Verb::ChannelLs,
+    Verb::ChannelShow,
+    Verb::ChannelDump,
+    Verb::ChannelVerify,
+    Verb::ChannelSalvage,
+];
+const CHANNELS: &[Verb] = &[
+    Verb::ImportFlumeChannel,
+    Verb::ChannelShow,
+    Verb::ChannelDump,
+    Verb::ChannelVerify,
+    Verb::ChannelSalvage,
+];
+const TARGETS: &[Verb] = &[Verb::ImportFlumeChannel, Verb::ChannelSalvage];
+const DUMP: &[Verb] = &[Verb::ChannelDump];
+const DRY_RUNS: &[Verb] = &[
+    Verb::Agent,
+    Verb::Help,
+    Verb::Version,
+    Verb::ImportFlumeChannel,
+];
+const FILES: &[Verb] = &[
+    Verb::Agent,
+    Verb::Check,
+    Verb::ImportFlumeChannel,
+    Verb::ChannelLs,
+    Verb::ChannelShow,
+    Verb::ChannelDump,
+    Verb::ChannelVerify,
+    Verb::ChannelSalvage,
+];
 const LOOKUPS: &[Verb] = &[
     Verb::Agent,
     Verb::Check,
     Verb::Convert,
+    Verb::ImportFlumeChannel,
+    Verb::ChannelLs,
+    Verb::ChannelShow,
+    Verb::ChannelDump,
+    Verb::ChannelVerify,
+    Verb::ChannelSalvage,
     Verb::Help,
     Verb::Version,
 ];
@@ -221,6 +278,12 @@ const ALL: &[Verb] = &[
     Verb::ComponentBuild,
     Verb::ComponentInspect,
     Verb::ComponentRun,
+    Verb::ImportFlumeChannel,
+    Verb::ChannelLs,
+    Verb::ChannelShow,
+    Verb::ChannelDump,
+    Verb::ChannelVerify,
+    Verb::ChannelSalvage,
     Verb::Docs,
     Verb::Help,
     Verb::Version,
@@ -233,11 +296,11 @@ const USE_FILE: &str = "fetch the configuration into a file and name it with --c
 /// All flags, in the order of the usage.
 #[rustfmt::skip]
 pub(crate) static FLAGS: &[Flag] = &[
-    flag(FlagId::ConfFile, &["--conf-file", "-f"], FlagValue::Next("FILE"), AGENT, "the configuration; again for more files, of which later ones win"),
+    flag(FlagId::ConfFile, &["--conf-file", "-f"], FlagValue::Next("FILE"), CONFIGURED, "the configuration; again for more files, of which later ones win"),
     flag(FlagId::Name, &["--name", "-n"], FlagValue::Next("NAME"), FILES, "the agent to run; may be left out when the file has only one"),
     flag(FlagId::Property, &["-D"], FlagValue::Attached("name=value"), LOOKUPS, "a system property: for ${sys:name}, and see the properties below"),
     flag(FlagId::NoReloadConf, &["--no-reload-conf"], FlagValue::None, AGENT, "do not reload when a file changes; SIGHUP still does"),
-    flag(FlagId::DryRun, &["--dryrun", "-d"], FlagValue::None, SCRIPT, "check the configuration, print what would run, and end"),
+    flag(FlagId::DryRun, &["--dryrun", "-d"], FlagValue::None, DRY_RUNS, "check what is given, print what would run or be imported, and end"),
     flag(FlagId::Against, &["--against"], FlagValue::Next("OLD"), &[Verb::Check], "print what a reload from this configuration would change"),
     flag(FlagId::Output, &["--output", "-o"], FlagValue::Next("FILE"), &[Verb::Convert], "write here instead of to standard output"),
     flag(FlagId::Kind, &["--kind"], FlagValue::Next("KIND"), &[Verb::ComponentNew, Verb::ComponentRun], "source, interceptor or sink; `component run` takes by default what the component was built for"),
@@ -248,6 +311,12 @@ pub(crate) static FLAGS: &[Flag] = &[
     flag(FlagId::Rounds, &["--rounds"], FlagValue::Next("N"), RUN, "how often the file of events is gone through, for steady figures; only the first round is printed"),
     flag(FlagId::Events, &["--events"], FlagValue::Next("N"), RUN, "events after which a source has given enough, 10 by default"),
     flag(FlagId::Headers, &["--headers"], FlagValue::None, RUN, "print the headers of each event before its body"),
+    flag(FlagId::Channel, &["--channel"], FlagValue::Next("NAME"), CHANNELS, "the channel of the configuration; may be left out when it has only one file channel"),
+    flag(FlagId::To, &["--to"], FlagValue::Next("FOLDER"), TARGETS, "the folder that the channel's dataDirs will name; it is made when it is not there"),
+    flag(FlagId::From, &["--from"], FlagValue::Next("SEQUENCE"), DUMP, "the first event, by its sequence; by default the first that is not acknowledged"),
+    flag(FlagId::Count, &["--count"], FlagValue::Next("N"), DUMP, "events at most; by default all"),
+    flag(FlagId::BodyBytes, &["--body-bytes"], FlagValue::Next("N"), DUMP, "bytes of each body at most, 4096 by default; what is left out is counted"),
+    flag(FlagId::Text, &["--text"], FlagValue::None, DUMP, "print bodies as lines of text, without sequences and headers"),
     flag(FlagId::Help, &["--help", "-h"], FlagValue::None, ALL, "explain the command"),
     flag(FlagId::Conf, &["--conf", "-c"], FlagValue::Next("DIR"), SCRIPT, "the folder of Flume's own settings; only looked at to say what is not read there"),
     idle(&["--poll-interval", "-i"], FlagValue::Next("SECONDS"), AGENT, "how often Flume looks for changes", "a change is noticed at once"),

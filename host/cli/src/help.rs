@@ -5,14 +5,14 @@ use std::fmt::Write;
 use flumen_agent::reference::component_help;
 
 use crate::arguments::asked;
-use crate::flags::{FlagId, Treatment, VERBS, VerbRow, flags_of};
+use crate::flags::{Treatment, VERBS, Verb, VerbRow, flags_of};
 use crate::system_properties::PROPERTIES;
 
 /// The widest line, as in the help of a component.
 const COLUMNS_MAX: usize = 80;
 
 /// Where the explanations of commands begin.
-const COMMAND_COLUMNS: usize = 18;
+const COMMAND_COLUMNS: usize = 21;
 
 /// The usage, of the program under the name that it was called by.
 pub(crate) fn usage(program: &str) -> String {
@@ -74,7 +74,7 @@ fn command_help(program: &str, row: &VerbRow) -> String {
             other => append_wrapped(&mut text, &other.words()),
         }
     }
-    if flags_of(row.verb).any(|flag| flag.id == FlagId::ConfFile) {
+    if row.verb == Verb::Agent {
         text.push_str("\nProperties (-Dname=value):\n");
         for row in PROPERTIES {
             let _ = writeln!(text, "  {}", row.name);

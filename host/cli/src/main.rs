@@ -2,7 +2,8 @@
 //!
 //! * `flags`, `system_properties`: the command line as data.
 //! * `arguments`: words to a command, pure.
-//! * `agent`, `check`, `component`, `convert`, `docs`, `help`, `version`: one file per verb.
+//! * `agent`, `channel`, `check`, `component`, `convert`, `docs`, `help`, `import`, `version`: one file per
+//!   verb.
 //! * `examples`: the components inside the binary.
 //! * `logging`, `progress`, `output`: what is written where; `signals`: what is heard.
 //!
@@ -11,6 +12,7 @@
 
 mod agent;
 mod arguments;
+mod channel;
 mod check;
 mod component;
 mod convert;
@@ -18,6 +20,7 @@ mod docs;
 mod examples;
 mod flags;
 mod help;
+mod import;
 mod logging;
 mod output;
 mod progress;
@@ -66,6 +69,8 @@ fn run(program: &str, command: Command) -> ExitCode {
         Command::Check(arguments) => check::run(program, arguments),
         Command::Convert(arguments) => convert::run(program, arguments),
         Command::Component(command) => component::run(program, command),
+        Command::Channel(command) => channel::run(program, command),
+        Command::ImportFlumeChannel(arguments) => import::run(program, arguments),
         Command::Docs(page) => print_or_fail(program, &docs::text(page)),
         Command::Help(None) => print_or_fail(program, &help::usage(program)),
         Command::Help(Some(topic)) => match help::topic(program, &topic) {

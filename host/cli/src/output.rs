@@ -15,6 +15,14 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// A number with the word for what it counts.
+pub(crate) fn counted(count: u64, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        _ => format!("{count} {word}s"),
+    }
+}
+
 /// Prints a line to standard error. Nothing is left to do when that fails.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

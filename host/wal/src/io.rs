@@ -8,8 +8,10 @@ use std::sync::Arc;
 use crate::mutation::Mutation;
 
 mod disk;
+mod read_only;
 
 pub use disk::Folder;
+pub use read_only::ReadOnlyFolder;
 
 /// One folder that holds one log.
 ///

@@ -2,6 +2,7 @@
 //!
 //! * [`Log`]: opening, appending with group commit, reading, closing. [`Record`] is what goes in,
 //!   [`Reader`] what comes out, [`LogState`] what the user wants to know after a restart.
+//! * [`Image`]: a log that is only looked at.
 //! * [`LogIo`]: the disk, real ([`Folder`]) or simulated (feature `simulation`).
 //! * [`frame`], [`SegmentHeader`]: the bytes, specified in `docs/spec/wal.md`.
 //!
@@ -15,6 +16,7 @@
 mod acknowledged;
 mod error;
 pub mod frame;
+mod image;
 mod io;
 mod layout;
 mod log;
@@ -37,7 +39,8 @@ mod writer;
 
 pub use acknowledged::Acknowledged;
 pub use error::{AppendError, Failure, OpenError, ReadError, Refusal};
-pub use io::{Folder, LogFile, LogIo};
+pub use image::{Image, SegmentImage};
+pub use io::{Folder, LogFile, LogIo, ReadOnlyFolder};
 pub use log::{Completion, Log};
 pub use options::{
     Durability, GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Options, OptionsError, RESERVED_SEGMENTS,

@@ -42,7 +42,8 @@ pub enum Read {
 pub struct Reader {
     io: Arc<dyn LogIo>,
     view: Arc<View>,
-    quarantine: Arc<Quarantine>,
+    /// Where damaged bytes are kept; nowhere when the log is only looked at.
+    quarantine: Option<Arc<Quarantine>>,
     next_item: u64,
     walk: Option<Walk>,
 }
@@ -70,7 +71,7 @@ impl Reader {
     pub(crate) fn new(
         io: Arc<dyn LogIo>,
         view: Arc<View>,
-        quarantine: Arc<Quarantine>,
+        quarantine: Option<Arc<Quarantine>>,
         from_item: u64,
     ) -> Reader {
         Reader {
@@ -116,7 +117,7 @@ impl Reader {
             let read = match found {
                 Found::Read(read) => read,
                 Found::Lost(read, bytes) => {
-                    self.quarantine.keep(&walk.damaged(bytes));
+                    keep(self.quarantine.as_deref(), walk, bytes);
                     read
                 }
                 Found::Passed => continue,
@@ -127,7 +128,7 @@ impl Reader {
                 Found::End if is_active => return Ok(None),
                 Found::End => match walk.missing(segment, self.next_item) {
                     Some((read, bytes)) => {
-                        self.quarantine.keep(&walk.damaged(bytes));
+                        keep(self.quarantine.as_deref(), walk, bytes);
                         read
                     }
                     None => {
@@ -161,6 +162,12 @@ impl Reader {
                 }
             }
         }
+    }
+}
+
+fn keep(quarantine: Option<&Quarantine>, walk: &Walk, bytes: Range<u64>) {
+    if let Some(quarantine) = quarantine {
+        quarantine.keep(&walk.damaged(bytes));
     }
 }
 

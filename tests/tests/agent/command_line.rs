@@ -21,10 +21,10 @@ use crate::flow::Flow;
 const LIMIT_SECONDS: &str = "30";
 
 /// What a command that ends by itself left behind.
-struct Finished {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 fn root() -> PathBuf {
@@ -32,7 +32,7 @@ fn root() -> PathBuf {
 }
 
 /// Runs the binary in the root of the repository, in the environment of the golden files.
-fn run(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Finished> {
+pub(crate) fn run(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Finished> {
     let mut command = Command::new("timeout");
     command.arg(LIMIT_SECONDS).arg(binary::locate()?);
     command.args(arguments).current_dir(root());
@@ -55,8 +55,6 @@ fn line(arguments: &str) -> Result<Finished> {
 #[test]
 fn each_command_line_gets_its_answer() -> Result<()> {
     let example = "agent --dryrun --name a1 --conf-file conf/example.conf";
-    // Arguments, exit code, and a word of the answer: on standard output after success, on
-    // standard error otherwise.
     let answers = [
         ("", 1, "Usage:"),
         ("help", 0, "Usage:"),
@@ -107,7 +105,13 @@ fn each_command_line_gets_its_answer() -> Result<()> {
         ),
         ("docs nothing", 1, "compatibility"),
     ];
-    for (arguments, code, word) in answers {
+    check_answers(&answers)
+}
+
+/// Arguments, exit code, and a word of the answer: on standard output after success, on standard error
+/// otherwise.
+fn check_answers(answers: &[(&str, i32, &str)]) -> Result<()> {
+    for (arguments, code, word) in answers.iter().copied() {
         let finished = line(arguments)?;
         let said = format!("{}{}", finished.out, finished.err);
         assert_eq!(finished.code, Some(code), "flumen {arguments}\n{said}");
@@ -121,6 +125,35 @@ fn each_command_line_gets_its_answer() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn each_command_line_for_channels_gets_its_answer() -> Result<()> {
+    check_answers(&[
+        ("channel", 1, "needs one of the words ls, show, dump"),
+        ("channel shwo x", 1, "did you mean show?"),
+        ("help channel dump", 0, "--body-bytes"),
+        ("channel show", 1, "the channel is missing"),
+        ("channel show nowhere", 1, "holds no file channel"),
+        ("channel salvage x", 1, "--to is missing"),
+        ("channel dump --from first x", 1, "not first"),
+        ("import-flume-channel x", 1, "name its folder with --to"),
+        (
+            "import-flume-channel --to x",
+            1,
+            "folders of Flume are missing",
+        ),
+        (
+            "import-flume-channel nowhere --to x",
+            1,
+            "cannot read nowhere",
+        ),
+        (
+            "import-flume-channel --conf-file conf/example.conf",
+            1,
+            "no file channel",
+        ),
+    ])
 }
 
 #[test]

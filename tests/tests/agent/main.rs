@@ -10,6 +10,7 @@
 )]
 
 mod bad_input;
+mod channel_tools;
 mod command_line;
 mod components;
 mod durable;

@@ -10,6 +10,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod backlog;
 mod files;
 mod interceptors;
 mod log;

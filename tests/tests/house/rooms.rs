@@ -16,7 +16,12 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("flumen-clients", &["flumen-core"]),
     (
         "flumen-channel",
-        &["flumen-core", "flumen-wal", "flumen-clients"],
+        &[
+            "flumen-core",
+            "flumen-codec",
+            "flumen-wal",
+            "flumen-clients",
+        ],
     ),
     (
         "flumen-builtin",

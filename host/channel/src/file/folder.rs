@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use flumen_core::{ComponentName, Fault, Side};
 use flumen_wal::{Folder, OpenError};
 
+use crate::flume_import::{LEDGER_NAME, Ledger};
+
 /// The subfolder of a data directory that holds the log. Apache Flume makes no folder there.
 pub const LOG_FOLDER: &str = "flumen-log";
 
@@ -68,7 +70,11 @@ pub(super) fn prepare(
         )));
     };
     let folder = first.join(LOG_FOLDER);
-    if !is_there(name, &folder)? {
+    if is_there(name, &folder)? {
+        if beside == Beside::Nothing {
+            check_import(name, &folder)?;
+        }
+    } else {
         check_others(name, first, others)?;
         if beside == Beside::Nothing {
             check_flume(name, data_folders)?;
@@ -93,6 +99,23 @@ fn check_others(name: &ComponentName, first: &Path, others: &[PathBuf]) -> Resul
         }
     }
     Ok(())
+}
+
+/// Half a backlog of Flume is not run on: what an agent would put behind it could not be told from
+/// what was imported.
+fn check_import(name: &ComponentName, folder: &Path) -> Result<(), Fault> {
+    let ledger = Ledger::read(folder).map_err(|error| {
+        Fault::configuration(format!("channel {name}: the folder is not opened")).with_cause(error)
+    })?;
+    match ledger.unfinished() {
+        None => Ok(()),
+        Some((folders, total)) => Err(Fault::configuration(format!(
+            "channel {name}: {} holds a part of {total} events of Apache Flume, because \
+             `flumen import-flume-channel` was cut off; run it again to bring over the rest from \
+             {folders}, or remove the file {LEDGER_NAME} to do without",
+            folder.display()
+        ))),
+    }
 }
 
 fn check_flume(name: &ComponentName, data_folders: &[PathBuf]) -> Result<(), Fault> {

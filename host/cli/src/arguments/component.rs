@@ -7,10 +7,7 @@ use std::path::PathBuf;
 use flumen_agent::component::{BATCH_EVENTS_MAX, GuestKind};
 
 use super::{Command, UsageError, asked, text, unexpected, wrong};
-use crate::flags::{Flag, FlagId, VERBS};
-
-/// The word before these commands.
-pub(super) const GROUP: &str = "component";
+use crate::flags::{Flag, FlagId};
 
 /// Events in one call: the cost of the call itself is gone there.
 const BATCH_EVENTS: usize = 1000;
@@ -50,26 +47,6 @@ pub(crate) struct RunArguments {
     pub(crate) rounds: u64,
     pub(crate) source_events: u64,
     pub(crate) with_headers: bool,
-}
-
-/// The full name of the command whose second word this is; `None` asks for help.
-pub(super) fn full_name(word: Option<OsString>) -> Result<Option<String>, UsageError> {
-    let word = word.unwrap_or_default();
-    let word = word.to_string_lossy();
-    if matches!(word.as_ref(), "--help" | "-h") {
-        return Ok(None);
-    }
-    let own = |row: &crate::flags::VerbRow| row.name.strip_prefix(GROUP)?.strip_prefix(' ');
-    let mut known = VERBS.iter().filter_map(own);
-    if known.clone().any(|name| name == word) {
-        return Ok(Some(format!("{GROUP} {word}")));
-    }
-    if word.is_empty() {
-        let names = known.collect::<Vec<_>>().join(", ");
-        return wrong(format!("command {GROUP} needs one of the words {names}"));
-    }
-    let question = asked(&word, &mut known);
-    wrong(format!("unknown command {GROUP} {word}{question}"))
 }
 
 /// The flags of these commands.
@@ -195,7 +172,7 @@ fn kind(word: &str) -> Result<GuestKind, UsageError> {
 }
 
 /// A number from 1.
-fn number(flag: &Flag, value: OsString) -> Result<u64, UsageError> {
+pub(super) fn number(flag: &Flag, value: OsString) -> Result<u64, UsageError> {
     let written = text(flag, value)?;
     written.parse().map(NonZeroU64::get).or_else(|_| {
         wrong(format!(

@@ -314,3 +314,84 @@ fn help_about_components_is_asked_for_in_every_way() {
     assert_eq!(parsed("component run --help"), help("component run"));
     assert!(parsed("help component run more").is_err());
 }
+
+fn file_and_channel() -> ConfiguredChannel {
+    ConfiguredChannel {
+        files: ConfigFiles {
+            paths: vec!["f".into()],
+            agent: Some("a1".to_owned()),
+            system_properties: [("x".to_owned(), "1".to_owned())].into(),
+        },
+        channel: Some("c1".to_owned()),
+    }
+}
+
+#[test]
+fn a_channel_is_named_by_its_folder_or_by_its_configuration() {
+    let command = |line: &str| match parsed(line) {
+        Ok(Command::Channel(command)) => command,
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(
+        command("channel verify d"),
+        ChannelCommand::Verify(ChannelChoice::Folder("d".into()))
+    );
+    assert_eq!(
+        command("channel show -f f -n a1 --channel c1 -Dx=1"),
+        ChannelCommand::Show(ChannelChoice::Configured(file_and_channel()))
+    );
+    assert_eq!(
+        command("channel salvage d --to e"),
+        ChannelCommand::Salvage(ChannelChoice::Folder("d".into()), "e".into())
+    );
+    let arguments = DumpArguments {
+        from: Some(0),
+        count: Some(2),
+        body_bytes_max: 9,
+        is_text: true,
+    };
+    assert_eq!(
+        command("channel dump d --from 0 --count 2 --body-bytes 9 --text"),
+        ChannelCommand::Dump(ChannelChoice::Folder("d".into()), arguments)
+    );
+    assert_eq!(
+        command("channel ls"),
+        ChannelCommand::List(Vec::new(), None)
+    );
+    for (line, word) in [
+        ("channel show d e", "unexpected argument e"),
+        ("channel show d -f f", "unexpected argument d"),
+        ("channel show --channel c1", "needs a configuration"),
+        ("channel dump d --count 0", "a number from 1"),
+        ("channel verify d --to e", "unknown flag --to"),
+    ] {
+        let told = refusal(line);
+        assert!(told.contains(word), "{line}: {told}");
+    }
+}
+
+#[test]
+fn a_backlog_goes_into_one_channel() {
+    let import = |line: &str| match parsed(line) {
+        Ok(Command::ImportFlumeChannel(arguments)) => arguments,
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(
+        import("import-flume-channel d e --to t --dryrun"),
+        ImportArguments {
+            from: vec!["d".into(), "e".into()],
+            into: ChannelChoice::Folder("t".into()),
+            is_dry_run: true,
+        }
+    );
+    assert_eq!(
+        import("import-flume-channel --conf-file f --name a1 --channel c1 -Dx=1"),
+        ImportArguments {
+            from: Vec::new(),
+            into: ChannelChoice::Configured(file_and_channel()),
+            is_dry_run: false,
+        }
+    );
+    let told = refusal("import-flume-channel d --to t -f f");
+    assert!(told.contains("not by both"), "{told}");
+}

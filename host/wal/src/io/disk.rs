@@ -14,7 +14,7 @@ use super::{LogFile, LogIo};
 use crate::segment::BLOCK_BYTES;
 
 /// The file that is locked.
-const LOCK_NAME: &str = "lock";
+pub(super) const LOCK_NAME: &str = "lock";
 
 /// Files are for the user who runs the process and for no other.
 const MODE: u32 = 0o600;
@@ -60,6 +60,11 @@ impl Folder {
             Err(error) => return Err(error),
         }
         File::open(above)?.sync_all()
+    }
+
+    /// A file of this folder that was opened by other means.
+    pub(super) fn file(&self, file: File, name: &str) -> Arc<dyn LogFile> {
+        Arc::new(DiskFile::new(file, self.path.join(name)))
     }
 
     fn options() -> OpenOptions {

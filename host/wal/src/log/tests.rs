@@ -243,6 +243,51 @@ fn what_is_confirmed_early_is_synced_in_time() {
 }
 
 #[test]
+fn an_image_reads_what_the_log_holds_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let io: Arc<dyn LogIo> = Arc::new(Folder::new(folder.path()));
+    let (log, _) = Log::open(Arc::clone(&io), options(), Box::new(())).unwrap();
+    for n in 0..10 {
+        log.append_and_wait(record(&format!("{n}"))).unwrap();
+    }
+    let only: Arc<dyn LogIo> = Arc::new(crate::ReadOnlyFolder::new(folder.path()));
+    let held = crate::Image::open(Arc::clone(&only), &mut ()).err();
+    assert!(matches!(held, Some(OpenError::Held)));
+    log.close().unwrap();
+    let names = || {
+        let mut names = io.list().unwrap();
+        names.sort();
+        names
+    };
+    let before = names();
+    let image = crate::Image::open(Arc::clone(&only), &mut ()).unwrap();
+    assert_eq!(image.count().item, 10);
+    assert_eq!(image.recovery().pending_items, 10);
+    let mut reader = image.reader(3);
+    let mut seen = Vec::new();
+    while let Some(Read::Frame { payload, .. }) = reader.next().unwrap() {
+        seen.push(payload);
+    }
+    assert_eq!(seen, (3..10).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(before, names());
+    for refused in [
+        only.create("segment-x").err(),
+        only.rename("lock", "x").err(),
+        only.remove("lock").err(),
+        only.open(&before[1])
+            .and_then(|file| file.write_at(0, b"x"))
+            .err(),
+    ] {
+        let kind = refused.map(|error| error.kind());
+        assert_eq!(kind, Some(std::io::ErrorKind::ReadOnlyFilesystem));
+    }
+    let writer = Log::open(io, options(), Box::new(()));
+    assert!(
+        matches!(writer.err(), Some(OpenError::Held)),
+        "the image has the lock"
+    );
+}
+
 fn whoever_leads_answers_come_once_and_in_the_order_of_the_log() {
     const RECORDS: u64 = 200;
     let disk = Disk::new(64 * 1024 * 1024, 1);
