@@ -1,0 +1,154 @@
+//! What can go wrong, as rounds that can be repeated one by one.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::body::Chance;
+use crate::driver::{Kind, Orders};
+use crate::mutation::Mutation;
+use crate::oracle::Violation;
+use crate::rig::Rig;
+
+mod kill;
+
+/// One way in which things go wrong.
+pub(crate) struct Scenario {
+    /// Its word on the command line.
+    pub(crate) name: &'static str,
+    /// What it does.
+    pub(crate) about: &'static str,
+    /// Rounds of the short form.
+    pub(crate) short_rounds: u64,
+    /// Plays one round: the crash, and what the oracle says to it.
+    round: fn(&Round) -> Result<Vec<Violation>>,
+}
+
+/// All of them.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "kill-at-call",
+        about: "kill -9 at the n-th system call that changes a file, then at a call of the recovery",
+        short_rounds: 40,
+        round: kill::at_call,
+    },
+    Scenario {
+        name: "kill-in-recovery",
+        about: "kill -9 at every call of the opening, one opening after the other",
+        short_rounds: 1,
+        round: kill::in_recovery,
+    },
+    Scenario {
+        name: "kill-at-random",
+        about: "kill -9 at any time under load, several times on one store",
+        short_rounds: 12,
+        round: kill::at_random,
+    },
+];
+
+/// The scenario of this name.
+pub(crate) fn named(name: &str) -> Option<&'static Scenario> {
+    SCENARIOS.iter().find(|scenario| scenario.name == name)
+}
+
+/// What one round has to work with.
+pub(crate) struct Round {
+    /// Which of the scenario; decides together with the seed all that chance decides.
+    pub(crate) number: u64,
+    pub(crate) seed: u64,
+    pub(crate) kind: Kind,
+    pub(crate) mutation: Option<Mutation>,
+    /// An empty folder of its own.
+    pub(crate) folder: PathBuf,
+}
+
+impl Round {
+    /// Chance for this round.
+    pub(crate) fn chance(&self) -> Chance {
+        Chance::new(self.seed.rotate_left(20) ^ self.number)
+    }
+
+    /// The usual load, on a store in this folder of the round.
+    pub(crate) fn orders(&self, store: &str) -> Orders {
+        let seed = self.chance().next();
+        Orders {
+            mutation: self.mutation,
+            ..Orders::new(self.kind, &self.folder.join(store), seed)
+        }
+    }
+
+    /// A rig with the usual load.
+    pub(crate) fn rig(&self) -> Rig {
+        Rig::new(self.orders("store"))
+    }
+}
+
+/// How rounds are chosen.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    pub(crate) seed: u64,
+    pub(crate) kind: Kind,
+    pub(crate) mutation: Option<Mutation>,
+    /// One round only.
+    pub(crate) round: Option<u64>,
+    /// Rounds; when nothing is said, those of the short form.
+    pub(crate) rounds: Option<u64>,
+    /// No round of a scenario begins later than this after its first.
+    pub(crate) share: Option<Duration>,
+    /// Where folders of rounds are made.
+    pub(crate) folder: PathBuf,
+}
+
+/// What came of a scenario.
+pub(crate) struct Outcome {
+    pub(crate) rounds: u64,
+    pub(crate) elapsed: Duration,
+    /// The round that broke a promise, and what it broke. It is the last one.
+    pub(crate) broken: Option<(u64, Vec<Violation>)>,
+}
+
+/// Plays the rounds of a scenario up to the first that breaks a promise.
+///
+/// # Errors
+/// When the machine lacks what the scenario needs, or the rig itself fails.
+pub(crate) fn play(scenario: &Scenario, choice: &Choice) -> Result<Outcome> {
+    let begin = Instant::now();
+    let first = choice.round.unwrap_or(0);
+    let count = match (choice.round, choice.rounds, choice.share) {
+        (Some(_), ..) => 1,
+        (None, Some(rounds), _) => rounds,
+        (None, None, Some(_)) => u64::MAX,
+        (None, None, None) => scenario.short_rounds,
+    };
+    let mut rounds = 0;
+    let mut broken = None;
+    for number in first..first.saturating_add(count) {
+        if choice.share.is_some_and(|share| begin.elapsed() >= share) {
+            break;
+        }
+        let folder = tempfile::Builder::new()
+            .prefix("flumen-crash-")
+            .tempdir_in(&choice.folder)
+            .context("make a folder for a round")?;
+        let round = Round {
+            number,
+            seed: choice.seed,
+            kind: choice.kind,
+            mutation: choice.mutation,
+            folder: folder.path().to_owned(),
+        };
+        rounds += 1;
+        let violations = (scenario.round)(&round)
+            .with_context(|| format!("{}, round {number}", scenario.name))?;
+        if !violations.is_empty() {
+            broken = Some((number, violations));
+            break;
+        }
+    }
+    Ok(Outcome {
+        rounds,
+        elapsed: begin.elapsed(),
+        broken,
+    })
+}
