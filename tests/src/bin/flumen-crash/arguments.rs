@@ -42,6 +42,8 @@ pub(crate) enum Run {
     Apart(Vec<String>),
     /// Play, here.
     Play(Vec<&'static Scenario>, Choice),
+    /// Be a faulty disk of so many bytes under this folder.
+    Disk(PathBuf, usize),
     /// Be the driver.
     Drive(Orders),
 }
@@ -69,6 +71,11 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Run> {
             }
             "play" => play(parser),
             "drive" => drive(parser).map(Run::Drive),
+            "disk" => {
+                let folder = PathBuf::from(parser.value()?);
+                let mebibytes: usize = parser.value()?.parse()?;
+                Ok(Run::Disk(folder, mebibytes << 20))
+            }
             other => bail!("no verb {other:?}; see --help"),
         },
         _ => Ok(Run::Help),

@@ -68,42 +68,25 @@ pub(crate) enum Event {
     /// All that waits was listed.
     Ready,
     /// A transaction is handed in.
-    Submit {
-        transaction: u64,
-        items: Vec<Item>,
-    },
+    Submit { transaction: u64, items: Vec<Item> },
     /// It was confirmed.
-    Confirmed {
-        transaction: u64,
-        place: Place,
-    },
+    Confirmed { transaction: u64, place: Place },
     /// It was refused and is not in the store; why, in one word.
-    Refused {
-        transaction: u64,
-        reason: String,
-    },
+    Refused { transaction: u64, reason: String },
     /// Nobody knows whether it is in the store.
-    Unknown {
-        transaction: u64,
-    },
+    Unknown { transaction: u64 },
     /// An item was taken.
     Taken(Item),
+    /// Nothing can be taken now; why.
+    TakeFailed(String),
     /// An item that was taken is given back.
     Returned(u32, u64),
     /// Items are to be acknowledged in one step.
-    Acknowledge {
-        step: u64,
-        items: Vec<(u32, u64)>,
-    },
+    Acknowledge { step: u64, items: Vec<(u32, u64)> },
     /// They are.
-    Acknowledged {
-        step: u64,
-    },
+    Acknowledged { step: u64 },
     /// Nobody knows whether they are.
-    AcknowledgeFailed {
-        step: u64,
-        reason: String,
-    },
+    AcknowledgeFailed { step: u64, reason: String },
     /// The store was closed, and this many descriptors were open before.
     Closed(u64),
 }
@@ -143,6 +126,7 @@ impl fmt::Display for Event {
             } => write!(f, "refused {transaction} {}", one_line(reason)),
             Event::Unknown { transaction } => write!(f, "unknown {transaction}"),
             Event::Taken(item) => write!(f, "taken {item}"),
+            Event::TakeFailed(reason) => write!(f, "take-failed {}", one_line(reason)),
             Event::Returned(producer, number) => write!(f, "returned {producer} {number}"),
             Event::Acknowledge { step, items } => {
                 write!(f, "acknowledge {step}")?;
@@ -208,6 +192,7 @@ impl FromStr for Event {
                 transaction: words.number()?,
             },
             "taken" => Event::Taken(words.item()?),
+            "take-failed" => Event::TakeFailed(words.rest()),
             "returned" => Event::Returned(words.producer()?, words.number()?),
             "acknowledge" => Event::Acknowledge {
                 step: words.number()?,
@@ -313,6 +298,7 @@ mod tests {
             },
             Event::Unknown { transaction: 5 },
             Event::Taken(item),
+            Event::TakeFailed("the disk".into()),
             Event::Returned(2, 7),
             Event::Acknowledge {
                 step: 1,

@@ -12,17 +12,22 @@ mod arguments;
 mod body;
 mod driver;
 mod event;
+mod faulty_disk;
 mod mutation;
 mod oracle;
 mod rig;
 mod scenario;
 mod trace;
+mod volume;
 
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use arguments::{Run, parse};
 use scenario::{Choice, Scenario, play};
+
+/// The first broken promises tell the story.
+const VIOLATIONS_SHOWN: usize = 5;
 
 fn main() -> ExitCode {
     let outcome = parse(lexopt::Parser::from_env()).and_then(|run| match run {
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Run::Drive(orders) => driver::run(&orders).map(|()| true),
+        Run::Disk(folder, bytes) => faulty_disk::serve(&folder, bytes).map(|()| true),
         Run::Apart(words) => apart(&words),
         Run::Play(scenarios, choice) => play_all(&scenarios, &choice),
     });
@@ -63,7 +69,9 @@ fn apart(words: &[String]) -> Result<bool> {
     match status.code() {
         Some(0) => Ok(true),
         Some(code) if code == i32::from(arguments::BROKEN) => Ok(false),
-        _ => bail!("the scenarios were not played; mounting needs root, and strace, mount, mkfs.ext4 and perl"),
+        _ => bail!(
+            "the scenarios were not played; mounting needs root, and strace, mount, mkfs.ext4 and perl"
+        ),
     }
 }
 
@@ -73,15 +81,24 @@ fn play_all(scenarios: &[&'static Scenario], choice: &Choice) -> Result<bool> {
         let outcome = play(scenario, choice)?;
         let seconds = outcome.elapsed.as_secs_f64();
         let Some((round, violations)) = &outcome.broken else {
-            println!("{:<24} {:>5} rounds {seconds:>7.1} s  kept", scenario.name, outcome.rounds);
+            println!(
+                "{:<24} {:>5} rounds {seconds:>7.1} s  kept",
+                scenario.name, outcome.rounds
+            );
             continue;
         };
         kept = false;
-        println!("{:<24} {:>5} rounds {seconds:>7.1} s  BROKEN in round {round}:", scenario.name, outcome.rounds);
-        for violation in violations {
+        println!(
+            "{:<24} {:>5} rounds {seconds:>7.1} s  BROKEN in round {round}:",
+            scenario.name, outcome.rounds
+        );
+        for violation in violations.iter().take(VIOLATIONS_SHOWN) {
             println!("  {violation}");
         }
-        println!("  again: flumen-crash run {} --seed {} --round {round}", scenario.name, choice.seed);
+        println!(
+            "  again: flumen-crash run {} --seed {} --round {round}",
+            scenario.name, choice.seed
+        );
     }
     Ok(kept)
 }

@@ -119,6 +119,10 @@ pub(crate) struct Oracle {
     damage: Vec<Damage>,
     damaged: bool,
     violations: Vec<Violation>,
+    /// The disk goes while the driver runs, and what cannot be read then may be there again later.
+    reads_may_fail: bool,
+    /// Openings are not judged.
+    blind: bool,
     /// Bytes of a segment, for I9; 0 when it is not looked at.
     segment_bytes: u64,
 }
@@ -144,6 +148,16 @@ impl Oracle {
         self.damaged = true;
     }
 
+    /// From here on the disk may refuse reads while a driver runs.
+    pub(crate) fn let_reads_fail(&mut self) {
+        self.reads_may_fail = true;
+    }
+
+    /// Whether runs may fail to read what is there. They are not judged, as they could not see.
+    pub(crate) fn forgive_reads(&mut self, forgiven: bool) {
+        self.blind = forgiven;
+    }
+
     /// A step of the present run.
     pub(crate) fn see(&mut self, event: Event) {
         match event {
@@ -156,14 +170,16 @@ impl Oracle {
             Event::Lost(frames, items) => {
                 self.run.lost_frames += frames;
                 self.run.lost_items += items;
-                if self.run.ready && !self.damaged {
+                if self.run.ready && !self.damaged && !self.reads_may_fail && !self.blind {
                     let what = format!("{items} items turned out to be unreadable while running");
                     self.violate("I11", what);
                 }
             }
             Event::Ready => {
                 self.run.ready = true;
-                self.judge();
+                if !self.blind {
+                    self.judge();
+                }
             }
             Event::Submit { transaction, items } => self.submit(transaction, items),
             Event::Confirmed { transaction, place } => {
@@ -179,7 +195,7 @@ impl Oracle {
                 self.run.refused += 1;
                 self.run.refused_reason = reason;
             }
-            Event::Unknown { .. } => {}
+            Event::Unknown { .. } | Event::TakeFailed(_) | Event::AcknowledgeFailed { .. } => {}
             Event::Taken(item) => self.take(item),
             Event::Returned(producer, number) => {
                 self.run.out.remove(&(producer, number));
@@ -198,7 +214,6 @@ impl Oracle {
                     self.set_gone(key, Gone::Yes);
                 }
             }
-            Event::AcknowledgeFailed { .. } => {}
             Event::Closed(descriptors) => self.run.closed = Some(descriptors),
         }
     }

@@ -1,5 +1,6 @@
 //! Drivers as processes: started under a wrapper, watched event by event, killed, started again.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -17,7 +18,10 @@ use crate::event::Event;
 use crate::oracle::{Oracle, Violation};
 
 /// After this a run hangs. Far above the longest run on a busy machine; only a failure takes it.
-const RUN_LIMIT: Duration = Duration::from_secs(120);
+const RUN_LIMIT: Duration = Duration::from_secs(60);
+
+/// What a run told last, to be shown when it hangs.
+const LINES_KEPT: usize = 12;
 
 /// Descriptors of a driver at the end of a run: standard streams, the lock, a folder, and files of
 /// segments being written, read and made, with room to spare. Not one for each segment.
@@ -103,6 +107,7 @@ impl Rig {
         let mut told = BufReader::new(told);
         let mut events = 0;
         let mut line = String::new();
+        let mut last = VecDeque::new();
         loop {
             line.clear();
             let read = told.read_line(&mut line).context("listen to a driver")?;
@@ -113,14 +118,21 @@ impl Rig {
             let event: Event = whole.parse().with_context(|| line.clone())?;
             self.oracle.see(event.clone());
             events += 1;
+            if last.len() == LINES_KEPT {
+                last.pop_front();
+            }
+            last.push_back(whole.to_owned());
             match course(&self.oracle, &event, &mut driver)? {
                 Next::Go => {}
-                Next::Kill => driver.signal(Signal::KILL)?,
+                // One that has ended by itself needs no kill.
+                Next::Kill => drop(driver.signal(Signal::KILL)),
                 Next::Stop => driver.order("stop"),
             }
         }
         let status = driver.child.wait().context("wait for a driver")?;
-        watch.end()?;
+        watch
+            .end()
+            .with_context(|| format!("the last that the driver told: {last:#?}"))?;
         if status.code().is_some_and(|code| code != 0) {
             let what = format!("the driver ended with {status}: see what it printed");
             self.oracle.violate("no panic", what);
@@ -247,7 +259,10 @@ impl Watch {
         let _ = self.ended.try_send(());
         match self.thread.join() {
             Ok(false) => Ok(()),
-            _ => bail!("a run took more than {} s and was killed", RUN_LIMIT.as_secs()),
+            _ => bail!(
+                "a run took more than {} s and was killed",
+                RUN_LIMIT.as_secs()
+            ),
         }
     }
 }

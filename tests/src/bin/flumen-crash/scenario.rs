@@ -11,7 +11,10 @@ use crate::mutation::Mutation;
 use crate::oracle::Violation;
 use crate::rig::Rig;
 
+mod errors;
 mod kill;
+mod power;
+mod space;
 
 /// One way in which things go wrong.
 pub(crate) struct Scenario {
@@ -44,6 +47,54 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "kill -9 at any time under load, several times on one store",
         short_rounds: 12,
         round: kill::at_random,
+    },
+    Scenario {
+        name: "power-cut",
+        about: "the file system is cut off from its disk (EXT4_IOC_SHUTDOWN on a loop device)",
+        short_rounds: 6,
+        round: power::by_shutdown,
+    },
+    Scenario {
+        name: "power-cut-torn",
+        about: "the disk loses its power at some flush, and tears and drops what was not flushed",
+        short_rounds: 10,
+        round: power::by_faulty_disk,
+    },
+    Scenario {
+        name: "error-once",
+        about: "a write or a sync fails once, and the power goes soon after",
+        short_rounds: 6,
+        round: errors::once,
+    },
+    Scenario {
+        name: "error-dropped",
+        about: "the disk drops a write, tells one sync and no more, and the power goes soon after",
+        short_rounds: 8,
+        round: errors::dropped,
+    },
+    Scenario {
+        name: "error-for-ever",
+        about: "no write or no sync succeeds any more; what is there can be taken",
+        short_rounds: 4,
+        round: errors::for_ever,
+    },
+    Scenario {
+        name: "error-reading",
+        about: "a read fails once; what it hid is there again at the next opening",
+        short_rounds: 6,
+        round: errors::reads,
+    },
+    Scenario {
+        name: "full-ext4",
+        about: "a full ext4: restarts, takes and acknowledgements go on, puts come back with room",
+        short_rounds: 2,
+        round: space::on_ext4,
+    },
+    Scenario {
+        name: "full-tmpfs",
+        about: "the same on a full tmpfs",
+        short_rounds: 2,
+        round: space::on_tmpfs,
     },
 ];
 

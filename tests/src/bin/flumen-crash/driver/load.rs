@@ -116,15 +116,14 @@ impl<S: Store> Load<'_, S> {
         let mut confirmed = 0;
         for attempt in 0u64.. {
             let most = orders.backlog_max;
-            let full = |state: &super::load::State| !state.stop && state.waiting > most;
+            let full = |state: &State| !state.stop && state.waiting > most;
             if confirmed == orders.transactions || !self.switches.wait_while(full) {
                 break;
             }
             let transaction = orders.run << 40 | u64::from(producer) << 32 | attempt;
             let batch = batch(producer, cursor, transaction, &mut chance);
             let items: Vec<Item> = batch.bodies.iter().map(|body| body::read(body)).collect();
-            self.report
-                .tell(&Event::Submit { transaction, items })?;
+            self.report.tell(&Event::Submit { transaction, items })?;
             let (event, go_on) = match self.store.put(&batch) {
                 PutOutcome::Confirmed(place) => {
                     cursor = batch.cursor;
@@ -157,11 +156,19 @@ impl<S: Store> Load<'_, S> {
             }
             if held.len() < HELD_MAX {
                 let most = 1 + chance.below(TAKE_ITEMS_MAX);
-                if let Some((items, lease)) = self.store.take(most as usize)? {
-                    for item in &items {
-                        self.report.tell(&Event::Taken(*item))?;
+                match self.store.take(most as usize) {
+                    Ok(Some((items, lease))) => {
+                        for item in &items {
+                            self.report.tell(&Event::Taken(*item))?;
+                        }
+                        held.push((items, lease));
                     }
-                    held.push((items, lease));
+                    Ok(None) => {}
+                    Err(error) => {
+                        let reason = format!("{error:#}");
+                        self.report.tell(&Event::TakeFailed(reason))?;
+                        self.switches.pause();
+                    }
                 }
             }
             if held.is_empty() || (held.len() < HELD_MAX && chance.once_in(2)) {
@@ -194,8 +201,10 @@ impl<S: Store> Load<'_, S> {
             .map(|(index, _)| index)
             .collect();
         let is_kept = |index: usize| kept.iter().any(|kept| *kept as usize == index);
-        let (back, done): (Vec<_>, Vec<_>) =
-            items.iter().enumerate().partition(|(index, _)| is_kept(*index));
+        let (back, done): (Vec<_>, Vec<_>) = items
+            .iter()
+            .enumerate()
+            .partition(|(index, _)| is_kept(*index));
         let done: Vec<_> = done.iter().map(|(_, i)| (i.producer, i.number)).collect();
         let count = done.len() as u64;
         if count > 0 {
@@ -213,8 +222,7 @@ impl<S: Store> Load<'_, S> {
             Err(error) => {
                 let reason = format!("{error:#}");
                 self.switches.pause();
-                self.report
-                    .tell(&Event::AcknowledgeFailed { step, reason })
+                self.report.tell(&Event::AcknowledgeFailed { step, reason })
             }
         }
     }

@@ -10,7 +10,10 @@ use crate::event::{Item, Opened, Place};
 pub(crate) enum Seen {
     Item(Item),
     /// Frames that cannot be read, and the waiting items in them.
-    Lost { frames: u64, items: u64 },
+    Lost {
+        frames: u64,
+        items: u64,
+    },
 }
 
 /// What became of a put.

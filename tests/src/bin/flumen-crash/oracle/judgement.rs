@@ -194,7 +194,11 @@ impl Oracle {
             *count += 1;
             *highest = (*highest).max(*number);
         }
-        let producers: BTreeSet<u32> = last.keys().chain(self.run.cursors.keys()).copied().collect();
+        let producers: BTreeSet<u32> = last
+            .keys()
+            .chain(self.run.cursors.keys())
+            .copied()
+            .collect();
         for producer in producers {
             let (count, highest) = last.get(&producer).copied().unwrap_or_default();
             let cursor = self.run.cursors.get(&producer).copied().unwrap_or_default();

@@ -1,5 +1,9 @@
 use super::*;
 
 fn item(number: u64) -> Item {
-    Item { producer: 0, number, hash: number * 31 }
+    Item {
+        producer: 0,
+        number,
+        hash: number * 31,
+    }
 }
