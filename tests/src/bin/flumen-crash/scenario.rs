@@ -11,10 +11,12 @@ use crate::mutation::Mutation;
 use crate::oracle::Violation;
 use crate::rig::Rig;
 
+mod damage;
 mod errors;
 mod kill;
 mod power;
 mod space;
+mod surroundings;
 
 /// One way in which things go wrong.
 pub(crate) struct Scenario {
@@ -95,6 +97,54 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "the same on a full tmpfs",
         short_rounds: 2,
         round: space::on_tmpfs,
+    },
+    Scenario {
+        name: "damage-bit",
+        about: "one bit of a closed store is turned: in heads, snapshots, frames",
+        short_rounds: 20,
+        round: damage::bit,
+    },
+    Scenario {
+        name: "damage-blocks",
+        about: "blocks of a closed store are zeroed, doubled, swapped",
+        short_rounds: 12,
+        round: damage::blocks,
+    },
+    Scenario {
+        name: "damage-files",
+        about: "an older segment of a closed store is gone or cut short",
+        short_rounds: 8,
+        round: damage::files,
+    },
+    Scenario {
+        name: "damage-foreign",
+        about: "a segment of another log lies in the place of one",
+        short_rounds: 6,
+        round: damage::foreign,
+    },
+    Scenario {
+        name: "two-processes",
+        about: "a second process on the folder of one that runs",
+        short_rounds: 3,
+        round: surroundings::two_processes,
+    },
+    Scenario {
+        name: "pause",
+        about: "SIGSTOP for a second, and SIGCONT",
+        short_rounds: 2,
+        round: surroundings::pause,
+    },
+    Scenario {
+        name: "clocks",
+        about: "the monotonic clock and the times of the files jump between two runs",
+        short_rounds: 2,
+        round: surroundings::clocks,
+    },
+    Scenario {
+        name: "descriptors",
+        about: "fewer descriptors than the store needs",
+        short_rounds: 2,
+        round: surroundings::descriptors,
     },
 ];
 

@@ -41,6 +41,8 @@ struct Queue {
     /// Read and not out, by the number of the item in the log.
     ready: BTreeMap<u64, Item>,
     lost: Option<(u64, u64)>,
+    /// Of them, what has to be acknowledged so that nobody waits for it.
+    unreadable: Vec<std::ops::Range<u64>>,
 }
 
 /// The state of the producers: the number of the last body of each.
@@ -80,6 +82,7 @@ impl LogStore {
             done,
             ready: BTreeMap::new(),
             lost: None,
+            unreadable: Vec::new(),
         };
         let cursors = cursors.lock().clone();
         Ok(LogStore {
@@ -114,7 +117,8 @@ impl Queue {
                 }
                 Read::Lost { frames, items } => {
                     let (earlier, before) = self.lost.unwrap_or_default();
-                    let waiting = self.done.missing(items);
+                    let waiting = self.done.missing(items.clone());
+                    self.unreadable.push(items);
                     self.lost = Some((earlier + frames, before + waiting));
                 }
             }
@@ -144,7 +148,16 @@ impl Store for LogStore {
         queue
             .ready
             .values()
-            .try_for_each(|item| seen(Seen::Item(*item)))
+            .try_for_each(|item| seen(Seen::Item(*item)))?;
+        let acknowledged = std::mem::take(&mut queue.unreadable);
+        if !acknowledged.is_empty() {
+            let record = Record {
+                acknowledged,
+                ..Record::default()
+            };
+            self.log.append_and_wait(record)?;
+        }
+        Ok(())
     }
 
     fn put(&self, batch: &Batch) -> PutOutcome {
