@@ -137,12 +137,32 @@ pub(crate) fn is_guest(component: &Component) -> bool {
     component.row.name == flumen_wasm::TYPE_NAME
 }
 
-pub(crate) fn channel(
+/// Opens a channel on a thread of its own, because one that keeps its events in files reads them.
+pub(crate) async fn channel(
     name: &ComponentName,
     component: &Component,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn Channel>, Fault> {
-    flumen_channel::build(component.row, name, &component.settings, Arc::clone(clock))
+    let (name, component, clock) = (name.clone(), component.clone(), Arc::clone(clock));
+    let opened = tokio::task::spawn_blocking(move || {
+        flumen_channel::build(component.row, &name, &component.settings, clock)
+    });
+    opened.await.unwrap_or_else(|error| {
+        let message = "a channel could not be opened";
+        Err(Fault::transient(Side::Component, message).with_cause(error))
+    })
+}
+
+/// Whether a channel that runs can get the settings of `new` in place of those of `old`.
+pub(crate) fn channel_changes_in_place(
+    name: &ComponentName,
+    old: &Component,
+    new: &Component,
+) -> Result<bool, Fault> {
+    if !std::ptr::eq(old.row, new.row) {
+        return Ok(false);
+    }
+    flumen_channel::changes_in_place(new.row, name, &old.settings, &new.settings)
 }
 
 /// A maker of instances, which has made one already: wrong settings show here and not at the first

@@ -6,6 +6,8 @@
 //! Feature `loom` replaces the locks of the memory channel by those of the loom model checker, for
 //! its own tests. A channel of such a build works inside a model only.
 
+mod bounded;
+pub mod file;
 pub mod memory;
 
 use std::sync::Arc;
@@ -16,31 +18,71 @@ use flumen_core::option::ComponentRow;
 use flumen_core::settings::Settings;
 use flumen_core::{ComponentName, Fault};
 
-type Constructor = fn(&ComponentName, &Settings, Arc<dyn Clock>) -> Result<Arc<dyn Channel>, Fault>;
+type Build = fn(&ComponentName, &Settings, Arc<dyn Clock>) -> Result<Arc<dyn Channel>, Fault>;
 
-/// Each type with what makes one.
-static TYPES: &[(&ComponentRow, Constructor)] = &[(&memory::ROW, memory::build)];
+/// One type of channel.
+struct Type {
+    row: &'static ComponentRow,
+    /// Makes one. May work on files, so it may block.
+    build: Build,
+    /// Whether one of the first settings can get the second in place. Touches nothing.
+    changes_in_place: fn(&ComponentName, &Settings, &Settings) -> Result<bool, Fault>,
+}
+
+static TYPES: &[Type] = &[
+    Type {
+        row: &memory::ROW,
+        build: memory::build,
+        changes_in_place: memory::changes_in_place,
+    },
+    Type {
+        row: &file::ROW,
+        build: file::build,
+        changes_in_place: file::changes_in_place,
+    },
+];
 
 /// The rows of all channels.
 pub fn rows() -> impl Iterator<Item = &'static ComponentRow> {
-    TYPES.iter().map(|(row, _)| *row)
+    TYPES.iter().map(|own| own.row)
 }
 
-/// Makes a channel of this type, open and empty.
+/// Opens a channel of this type. One that keeps its events in files works on them, so this may
+/// block: call it where that is allowed.
 ///
 /// # Errors
-/// A configuration fault that names the option, or a row that is not of this room.
+/// A configuration fault that names the option, or a row that is not of this room; a transient one
+/// when the disk refuses.
 pub fn build(
     row: &ComponentRow,
     name: &ComponentName,
     settings: &Settings,
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn Channel>, Fault> {
-    match TYPES.iter().find(|(own, _)| std::ptr::eq(*own, row)) {
-        Some((_, constructor)) => constructor(name, settings, clock),
-        None => Err(Fault::configuration(format!(
+    (type_of(row, name)?.build)(name, settings, clock)
+}
+
+/// Whether a channel of this type and of the settings `old` can get the settings `new` in place, by
+/// [`Channel::reconfigure`]; else it takes a new channel. Touches no channel and no file.
+///
+/// # Errors
+/// A configuration fault when the new settings are wrong, or when neither way is possible while the
+/// channel is open.
+pub fn changes_in_place(
+    row: &ComponentRow,
+    name: &ComponentName,
+    old: &Settings,
+    new: &Settings,
+) -> Result<bool, Fault> {
+    (type_of(row, name)?.changes_in_place)(name, old, new)
+}
+
+fn type_of(row: &ComponentRow, name: &ComponentName) -> Result<&'static Type, Fault> {
+    let own = TYPES.iter().find(|own| std::ptr::eq(own.row, row));
+    own.ok_or_else(|| {
+        Fault::configuration(format!(
             "channel {name}: no channel type {:?} is built",
             row.name
-        ))),
-    }
+        ))
+    })
 }

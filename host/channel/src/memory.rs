@@ -20,23 +20,18 @@
 //!
 //! ```text
 //! memory    the channel as the contract wants it
-//! timed     a wait with its time limit; the only part that knows tokio
+//! timed     waits with their time limit
 //! shared    the lock, and guards for room, waits and leases; loom starts here
 //! state     queue and accounts, a plain value
-//! line      who waits for room and who for events
-//! segment   events with their identity
 //! ```
 
-mod line;
 #[cfg(test)]
 #[cfg(feature = "loom")]
 mod loom_tests;
 mod options;
 mod room;
-mod segment;
 mod shared;
 mod state;
-mod sync;
 #[cfg(test)]
 #[cfg(not(feature = "loom"))]
 mod tests;
@@ -59,11 +54,9 @@ use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
 
 pub use options::ROW;
 
-use line::Refusal;
-use options::Bounds;
-use room::Room;
+use crate::bounded::{Refusal, Room, SharedPointer};
+use room::Slots;
 use shared::{Held, LeasedEvents, Shared};
-use sync::SharedPointer;
 use timed::{Reserve, Take};
 
 /// Makes a memory channel, open and empty.
@@ -76,13 +69,25 @@ pub fn build(
     settings: &Settings,
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn Channel>, Fault> {
-    let shared = Shared::new(Bounds::read(name, settings)?);
+    let shared = Shared::new(options::read(name, settings)?);
     shared.counters.start_time.set(now_ms(&*clock));
     Ok(Arc::new(MemoryChannel {
         name: name.clone(),
         shared: SharedPointer::new(shared),
         clock,
     }))
+}
+
+/// All settings of a memory channel change in place.
+///
+/// # Errors
+/// As [`build`], of the new settings.
+pub fn changes_in_place(
+    name: &ComponentName,
+    _old: &Settings,
+    new: &Settings,
+) -> Result<bool, Fault> {
+    options::read(name, new).map(|_| true)
 }
 
 fn now_ms(clock: &dyn Clock) -> u64 {
@@ -107,7 +112,8 @@ impl Channel for MemoryChannel {
     }
 
     fn limits(&self) -> ChannelLimits {
-        self.shared.with(|state, _| state.bounds()).limits()
+        let bounds = self.shared.with(|state, _| state.accounts.bounds());
+        options::limits(&bounds)
     }
 
     fn fill(&self) -> ChannelFill {
@@ -119,8 +125,10 @@ impl Channel for MemoryChannel {
     }
 
     fn try_reserve(&self, batch: &EventBatch) -> Result<Box<dyn Permit>, ReserveError> {
-        let need = Room::of(batch);
-        let answer = self.shared.with(|state, _| state.try_reserve(need));
+        let need = Room::of::<Slots>(batch);
+        let answer = self
+            .shared
+            .with(|state, _| state.accounts.try_reserve(need));
         // A put that finds no room goes on to wait for it, and is counted there.
         if answer != Err(Refusal::Full) {
             self.count_put_attempt(need);
@@ -144,14 +152,15 @@ impl Channel for MemoryChannel {
     }
 
     fn close(&self) {
-        self.shared.with(|state, outside| state.close(outside));
+        self.shared
+            .with(|state, outside| state.accounts.close(outside));
         self.shared.counters.stop_time.set(now_ms(&*self.clock));
     }
 
     fn reconfigure(&self, settings: &Settings) -> Result<bool, Fault> {
-        let bounds = Bounds::read(&self.name, settings)?;
+        let bounds = options::read(&self.name, settings)?;
         self.shared
-            .with(|state, outside| state.set_bounds(bounds, outside));
+            .with(|state, outside| state.accounts.set_bounds(bounds, outside));
         Ok(true)
     }
 }

@@ -333,6 +333,16 @@ pub trait Channel: Send + Sync {
     /// Takes no more puts; see the contract's end.
     fn close(&self);
 
+    /// Makes as durable as the channel can what was promised at leisure, such as acknowledgements,
+    /// when nobody puts or takes any more. A channel that promises nothing at leisure has nothing
+    /// to do; without it events that were delivered come again after a restart.
+    ///
+    /// # Errors
+    /// A fault of the channel's store.
+    fn settle(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        crate::future::ready(Ok(()))
+    }
+
     /// Applies changed settings in place and keeps all events. Shrinking below the fill is allowed:
     /// the events stay, and puts wait until there is room again. `Ok(false)` when these settings
     /// need a new channel.

@@ -136,7 +136,7 @@ impl Running {
     /// Puts new channels in place and returns those that leave.
     fn put_channels(&mut self, prepared: &mut Prepared) -> Vec<Arc<dyn Channel>> {
         for (channel, settings) in std::mem::take(&mut prepared.resized) {
-            // The settings were checked by making a channel from them.
+            // That it can was asked in the preparation.
             if let Err(fault) = channel.reconfigure(&settings) {
                 error!(channel = %channel.name(), "channel keeps its old settings: {fault}");
             }

@@ -77,6 +77,7 @@ impl Running {
             .is_ok();
         let states = Arc::clone(self.guests.states());
         in_time &= self.close(left(end).max(closing)).await;
+        in_time &= settled(&channels, left(end).max(CLOSE_DEADLINE_LEAST)).await;
         // Last, when nobody commits any more.
         let is_written = states.close(left(end).max(CLOSE_DEADLINE_LEAST)).await;
         let report = |channel: &Arc<dyn Channel>| {
@@ -108,6 +109,24 @@ impl Running {
         }
         in_time
     }
+}
+
+/// Lets the channels write what they promised at leisure.
+async fn settled(channels: &[Arc<dyn Channel>], deadline: Duration) -> bool {
+    let all = async {
+        for channel in channels {
+            if let Err(fault) = channel.settle().await {
+                warn!(channel = %channel.name(), "what was delivered last is delivered again after the next start: {fault}");
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(deadline, all).await.is_ok();
+    if !in_time {
+        warn!(
+            "channels did not write their last acknowledgements in time; their events are delivered again after the next start"
+        );
+    }
+    in_time
 }
 
 fn left(until: Instant) -> Duration {

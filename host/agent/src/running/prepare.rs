@@ -62,7 +62,7 @@ pub(super) struct Prepared {
     pub(super) new_channels: BTreeMap<ComponentName, Arc<dyn Channel>>,
     /// Channels that stay and get these settings.
     pub(super) resized: Vec<(Arc<dyn Channel>, Settings)>,
-    /// Channels that end: removed, or replaced by one of another type.
+    /// Channels that end: removed, or replaced by one of another type or in another folder.
     pub(super) leaving: BTreeSet<ComponentName>,
     pub(super) pipelines: BTreeMap<ComponentName, PreparedPipeline>,
     pub(super) sources: BTreeMap<ComponentName, PreparedSource>,
@@ -86,7 +86,7 @@ impl Running {
         strictness: Strictness,
     ) -> Result<Prepared, ReloadRefused> {
         let mut prepared = Prepared::default();
-        self.prepare_channels(plan, &mut prepared);
+        self.prepare_channels(plan, &mut prepared).await;
         self.prepare_pipelines(plan, &mut prepared).await;
         self.prepare_groups(plan, &mut prepared);
         self.prepare_sinks(plan, strictness, &mut prepared).await;
@@ -103,26 +103,27 @@ impl Running {
         })
     }
 
-    fn prepare_channels(&self, plan: &Plan, prepared: &mut Prepared) {
+    async fn prepare_channels(&self, plan: &Plan, prepared: &mut Prepared) {
         for (name, component) in &plan.channels {
             let old = self.plan.channels.get(name);
             if old == Some(component) {
                 continue;
             }
-            // Making one checks the settings, also those of a channel that is only resized.
-            let made = build::channel(name, component, &self.clock);
-            let Some(made) = prepared.keep(format!("channel {name}"), made) else {
-                continue;
-            };
-            let same_type = old.is_some_and(|old| std::ptr::eq(old.row, component.row));
-            match self.channels.get(name) {
-                Some(running) if same_type => {
+            // A channel that stays is not opened again: its folder is its own.
+            if let (Some(old), Some(running)) = (old, self.channels.get(name)) {
+                let stays = build::channel_changes_in_place(name, old, component);
+                let Some(stays) = prepared.keep(format!("channel {name}"), stays) else {
+                    continue;
+                };
+                if stays {
                     let settings = component.settings.clone();
                     prepared.resized.push((Arc::clone(running), settings));
+                    continue;
                 }
-                _ => {
-                    prepared.new_channels.insert(name.clone(), made);
-                }
+            }
+            let made = build::channel(name, component, &self.clock).await;
+            if let Some(made) = prepared.keep(format!("channel {name}"), made) {
+                prepared.new_channels.insert(name.clone(), made);
             }
         }
         let ends = |name: &&ComponentName| {

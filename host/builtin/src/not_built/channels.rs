@@ -7,7 +7,6 @@ use flumen_core::option::{ComponentKind, ComponentRow, OptionRow, Support, Unit,
 use super::{FROM_ONE, FROM_ZERO, kafka};
 
 pub(super) static ROWS: &[&ComponentRow] = &[
-    &FILE,
     &SPILLABLE_MEMORY,
     &JDBC,
     &kafka::CHANNEL,
@@ -185,52 +184,6 @@ const ENCRYPTION_KEY_PASSWORD_FILE: OptionRow = OptionRow::new(
     Absent,
     "File with the password of this key; without it the password of the key store.",
 );
-
-static FILE: ComponentRow = ComponentRow {
-    kind: ComponentKind::Channel,
-    name: "file",
-    aliases: &["org.apache.flume.channel.file.FileChannel"],
-    doc: "Keeps events in files, so that a commit survives a crash of the agent or of the \
-        machine.",
-    support: Support::NotBuilt,
-    options: &[
-        CHECKPOINT_DIR,
-        USE_DUAL_CHECKPOINTS,
-        BACKUP_CHECKPOINT_DIR,
-        COMPRESS_BACKUP_CHECKPOINT,
-        DATA_DIRS,
-        OptionRow::new(
-            "capacity",
-            FROM_ONE,
-            Is("1000000"),
-            "Most events in the channel.",
-        )
-        .unit(Unit::Events),
-        TRANSACTION_CAPACITY,
-        CHECKPOINT_INTERVAL,
-        MAX_FILE_SIZE,
-        MINIMUM_REQUIRED_SPACE,
-        OptionRow::new(
-            "keep-alive",
-            FROM_ZERO,
-            Is("3"),
-            "Longest wait of a put for room.",
-        )
-        .unit(Unit::Seconds),
-        USE_LOG_REPLAY_V1,
-        USE_FAST_REPLAY,
-        CHECKPOINT_ON_CLOSE,
-        FSYNC_PER_TRANSACTION,
-        FSYNC_INTERVAL,
-        ENCRYPTION_ACTIVE_KEY,
-        ENCRYPTION_CIPHER_PROVIDER,
-        ENCRYPTION_KEY_PROVIDER,
-        ENCRYPTION_KEY_STORE_FILE,
-        ENCRYPTION_KEY_STORE_PASSWORD_FILE,
-        ENCRYPTION_KEYS,
-        ENCRYPTION_KEY_PASSWORD_FILE,
-    ],
-};
 
 static SPILLABLE_MEMORY: ComponentRow = ComponentRow {
     kind: ComponentKind::Channel,

@@ -10,12 +10,9 @@ use flumen_core::channel::TakeLimits;
 use loom::future::block_on;
 use loom::thread;
 
-use super::line::Refusal;
-use super::options::Bounds;
-use super::room::Room;
-use super::shared::{EventWait, Held, LeasedEvents, RoomWait, Shared};
-use super::state::Nothing;
-use super::sync::SharedPointer;
+use super::room::Slots;
+use super::shared::{EventWait, Held, LeasedEvents, Shared};
+use crate::bounded::{Bounds, Nothing, Refusal, Room, RoomWait, SharedPointer};
 
 /// Forced switches between threads in one run. Nearly every known fault of this sort shows with
 /// two; three take seconds, and three threads without a bound hours.
@@ -31,7 +28,7 @@ fn shared(capacity: u64) -> SharedPointer<Shared> {
     SharedPointer::new(Shared::new(Bounds {
         capacity: Room {
             events: capacity,
-            slots: 100,
+            size: 100,
         },
         transaction_events: 10,
         keep_alive: Duration::ZERO,
@@ -44,8 +41,8 @@ fn events(count: u32) -> EventBatch {
 
 async fn reserve(shared: &SharedPointer<Shared>, count: u32) -> Result<Held, Refusal> {
     let batch = events(count);
-    let need = Room::of(&batch);
-    let mut wait = RoomWait::new(shared, need);
+    let need = Room::of::<Slots>(&batch);
+    let mut wait = RoomWait::new(&**shared, need);
     poll_fn(|context| wait.poll(context)).await?;
     Ok(Held::granted(shared, need, batch))
 }
@@ -68,9 +65,12 @@ fn assert_free(shared: &Shared, capacity: u64) {
     assert_eq!((fill.events, fill.leased_events), (0, 0));
     let all = Room {
         events: capacity,
-        slots: capacity,
+        size: capacity,
     };
-    assert_eq!(shared.with(|state, _| state.try_reserve(all)), Ok(()));
+    assert_eq!(
+        shared.with(|state, _| state.accounts.try_reserve(all)),
+        Ok(())
+    );
 }
 
 /// A putter that waits for room and a taker that waits for events, in a channel of one event.
@@ -119,23 +119,10 @@ fn loom_a_dropped_waiter_passes_room_on() {
         let held = block_on(reserve(&channel, 1)).unwrap();
         let own = channel.clone();
         let leaver = thread::spawn(move || {
-            let mut wait = RoomWait::new(
-                &own,
-                Room {
-                    events: 1,
-                    slots: 1,
-                },
-            );
+            let mut wait = RoomWait::new(&*own, Room { events: 1, size: 1 });
             // Polled once and dropped, granted or not; what is granted at once is released.
             if let Poll::Ready(Ok(())) = block_on(poll_fn(|cx| Poll::Ready(wait.poll(cx)))) {
-                drop(Held::granted(
-                    &own,
-                    Room {
-                        events: 1,
-                        slots: 1,
-                    },
-                    events(1),
-                ));
+                drop(Held::granted(&own, Room { events: 1, size: 1 }, events(1)));
             }
         });
         let own = channel.clone();
@@ -187,7 +174,7 @@ fn loom_close_ends_every_wait() {
             let end = block_on(take(&own, 1)).map(|_| ());
             assert_eq!(end, Err(Nothing::Closed));
         });
-        channel.with(|state, outside| state.close(outside));
+        channel.with(|state, outside| state.accounts.close(outside));
         drop(held);
         putter.join().unwrap();
         taker.join().unwrap();
@@ -203,11 +190,8 @@ fn loom_room_is_never_lost_at_the_end_of_a_wait() {
         block_on(reserve(&channel, 1)).unwrap().commit();
         let own = channel.clone();
         let putter = thread::spawn(move || {
-            let need = Room {
-                events: 1,
-                slots: 1,
-            };
-            let mut wait = RoomWait::new(&own, need);
+            let need = Room { events: 1, size: 1 };
+            let mut wait = RoomWait::new(&*own, need);
             let first = block_on(poll_fn(|cx| Poll::Ready(wait.poll(cx))));
             let answer = match first {
                 Poll::Ready(answer) => answer,

@@ -9,7 +9,8 @@ use flumen_core::option::{ComponentKind, ComponentRow, OptionRow, Support, Unit,
 use flumen_core::settings::Settings;
 use flumen_core::{ComponentName, Fault};
 
-use super::room::{Room, SLOT_BYTES};
+use super::room::{SLOT_BYTES, bytes};
+use crate::bounded::{Bounds, Room};
 
 /// Flume reads these as 32-bit numbers.
 const INTEGER_MAX: i64 = i32::MAX as i64;
@@ -84,55 +85,45 @@ pub static ROW: ComponentRow = ComponentRow {
     ],
 };
 
-/// What the channel may hold and how long it waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounds {
-    pub(super) capacity: Room,
-    pub(super) transaction_events: usize,
-    pub(super) keep_alive: Duration,
+/// Reads the settings of the channel of this name.
+///
+/// # Errors
+/// A configuration fault when the transaction capacity is above the capacity, when bytes are
+/// bounded to less than one slot, or when a setting is missing.
+pub(super) fn read(name: &ComponentName, settings: &Settings) -> Result<Bounds, Fault> {
+    let events: u64 = settings.number("capacity")?;
+    let transaction: u64 = settings.number("transactionCapacity")?;
+    if transaction > events {
+        return Err(Fault::configuration(format!(
+            "channel {name}: transactionCapacity {transaction} is above capacity {events}; \
+             raise capacity or lower transactionCapacity"
+        )));
+    }
+    let transaction_events = settings.number("transactionCapacity")?;
+    let keep_alive = Duration::from_secs(settings.number("keep-alive")?);
+    let bytes: u64 = settings.number("byteCapacity")?;
+    let percent: u64 = settings.number("byteCapacityBufferPercentage")?;
+    let size = slots(bytes, percent).ok_or_else(|| {
+        Fault::configuration(format!(
+            "channel {name}: byteCapacity {bytes} less byteCapacityBufferPercentage {percent} \
+             leaves no room for one event (a slot of {SLOT_BYTES} bytes); raise byteCapacity, \
+             or set it to 0 for no bound"
+        ))
+    })?;
+    Ok(Bounds {
+        capacity: Room { events, size },
+        transaction_events,
+        keep_alive,
+    })
 }
 
-impl Bounds {
-    /// Reads the settings of the channel of this name.
-    ///
-    /// # Errors
-    /// A configuration fault when the transaction capacity is above the capacity, when bytes are
-    /// bounded to less than one slot, or when a setting is missing.
-    pub(super) fn read(name: &ComponentName, settings: &Settings) -> Result<Self, Fault> {
-        let events: u64 = settings.number("capacity")?;
-        let transaction: u64 = settings.number("transactionCapacity")?;
-        if transaction > events {
-            return Err(Fault::configuration(format!(
-                "channel {name}: transactionCapacity {transaction} is above capacity {events}; \
-                 raise capacity or lower transactionCapacity"
-            )));
-        }
-        let transaction_events = settings.number("transactionCapacity")?;
-        let keep_alive = Duration::from_secs(settings.number("keep-alive")?);
-        let bytes: u64 = settings.number("byteCapacity")?;
-        let percent: u64 = settings.number("byteCapacityBufferPercentage")?;
-        let slots = slots(bytes, percent).ok_or_else(|| {
-            Fault::configuration(format!(
-                "channel {name}: byteCapacity {bytes} less byteCapacityBufferPercentage {percent} \
-                 leaves no room for one event (a slot of {SLOT_BYTES} bytes); raise byteCapacity, \
-                 or set it to 0 for no bound"
-            ))
-        })?;
-        Ok(Self {
-            capacity: Room { events, slots },
-            transaction_events,
-            keep_alive,
-        })
-    }
-
-    /// The same, in the words of the contract.
-    pub(super) fn limits(&self) -> ChannelLimits {
-        ChannelLimits {
-            capacity_events: self.capacity.events,
-            capacity_bytes: self.capacity.bytes(),
-            transaction_events: self.transaction_events,
-            keep_alive: self.keep_alive,
-        }
+/// The same, in the words of the contract.
+pub(super) fn limits(bounds: &Bounds) -> ChannelLimits {
+    ChannelLimits {
+        capacity_events: bounds.capacity.events,
+        capacity_bytes: bytes(bounds.capacity.size),
+        transaction_events: bounds.transaction_events,
+        keep_alive: bounds.keep_alive,
     }
 }
 

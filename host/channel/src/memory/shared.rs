@@ -7,12 +7,10 @@ use std::task::{Context, Poll};
 use flumen_core::channel::TakeLimits;
 use flumen_core::{EventBatch, metric};
 
-use super::line::{Outside, Refusal, Ticket};
-use super::options::Bounds;
-use super::room::Room;
-use super::segment::Stored;
-use super::state::{Nothing, State, Taken};
-use super::sync::{Mutex, SharedPointer};
+use super::state::{State, Stored, Taken};
+use crate::bounded::{
+    Accounted, Accounts, Bounds, Mutex, Nothing, Outside, Room, SharedPointer, Ticket,
+};
 
 /// What the channel and everything that it gave out share.
 pub(super) struct Shared {
@@ -41,6 +39,12 @@ impl Shared {
         };
         outside.run();
         value
+    }
+}
+
+impl Accounted for Shared {
+    fn with_accounts<T>(&self, act: impl FnOnce(&mut Accounts, &mut Outside) -> T) -> T {
+        self.with(|state, outside| act(&mut state.accounts, outside))
     }
 }
 
@@ -77,53 +81,7 @@ impl Drop for Held {
         if self.events.take().is_some() {
             let room = self.room;
             self.shared
-                .with(|state, outside| state.release_reserved(room, outside));
-        }
-    }
-}
-
-/// A wait for room. Dropping it leaves the line and releases what was granted meanwhile.
-pub(super) struct RoomWait<'a> {
-    shared: &'a SharedPointer<Shared>,
-    need: Room,
-    ticket: Option<Ticket>,
-}
-
-impl<'a> RoomWait<'a> {
-    pub(super) fn new(shared: &'a SharedPointer<Shared>, need: Room) -> Self {
-        Self {
-            shared,
-            need,
-            ticket: None,
-        }
-    }
-
-    /// Ready with `Ok` when the room is reserved: the caller owns it from then on.
-    pub(super) fn poll(&mut self, context: &Context<'_>) -> Poll<Result<(), Refusal>> {
-        let Self {
-            shared,
-            need,
-            ticket,
-        } = self;
-        shared.with(|state, outside| state.poll_reserve(*need, ticket, context.waker(), outside))
-    }
-
-    /// Ends the wait.
-    pub(super) fn expire(&mut self) -> Result<(), Refusal> {
-        match self.ticket.take() {
-            Some(ticket) => self
-                .shared
-                .with(|state, outside| state.expire_reserve(ticket, outside)),
-            None => Err(Refusal::Full),
-        }
-    }
-}
-
-impl Drop for RoomWait<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.shared
-                .with(|state, outside| state.withdraw_reserve(ticket, outside));
+                .with(|state, outside| state.accounts.release_reserved(room, outside));
         }
     }
 }
@@ -189,9 +147,7 @@ impl LeasedEvents {
     }
 
     pub(super) fn segments(&self) -> impl Iterator<Item = &Stored> {
-        self.taken
-            .iter()
-            .flat_map(|taken| std::iter::once(&taken.first).chain(&taken.rest))
+        self.taken.iter().flat_map(Taken::segments)
     }
 
     /// The events leave the channel.

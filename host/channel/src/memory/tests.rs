@@ -12,7 +12,8 @@ use flumen_core::conformance::channel::ChannelMaker;
 use flumen_core::settings::{Settings, Value};
 use flumen_core::{ComponentName, EventBatch, FaultKind, conformance};
 
-use super::room::Room;
+use super::room::{Slots, bytes};
+use crate::bounded::Measure;
 
 struct Maker;
 
@@ -32,7 +33,7 @@ impl ChannelMaker for Maker {
     }
 
     fn counted_bytes(&self, events: &EventBatch) -> u64 {
-        Room::of(events).bytes()
+        bytes(Slots::size(events))
     }
 }
 

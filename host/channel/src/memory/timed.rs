@@ -7,62 +7,31 @@ use std::time::Duration;
 
 use flumen_core::EventBatch;
 use flumen_core::channel::{Lease, Permit, ReserveError, TakeError, TakeLimits};
-use tokio::time::{Instant, Sleep};
 
 use super::MemoryChannel;
-use super::line::Refusal;
-use super::room::Room;
-use super::shared::{EventWait, Held, LeasedEvents, RoomWait};
-use super::state::Nothing;
-
-/// A limit on a wait. The timer is made when the wait begins, so that what is served at once costs
-/// none.
-struct TimeLimit {
-    wait: Duration,
-    timer: Option<(Instant, Pin<Box<Sleep>>)>,
-}
-
-impl TimeLimit {
-    fn new(wait: Duration) -> Self {
-        Self { wait, timer: None }
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.wait.is_zero() {
-            return Poll::Ready(());
-        }
-        let (_, sleep) = self.timer.get_or_insert_with(|| {
-            let sleep = tokio::time::sleep(self.wait);
-            (Instant::now(), Box::pin(sleep))
-        });
-        sleep.as_mut().poll(context)
-    }
-
-    fn waited(&self) -> Duration {
-        self.timer
-            .as_ref()
-            .map_or(Duration::ZERO, |(since, _)| since.elapsed())
-    }
-}
+use super::room::{SLOT_BYTES, Slots, bytes};
+use super::shared::{EventWait, Held, LeasedEvents, Shared};
+use super::state::Stored;
+use crate::bounded::{Nothing, Refusal, Room, RoomWait, TimeLimit};
 
 /// See [`flumen_core::channel::Channel::reserve`].
 pub(super) struct Reserve<'a> {
     channel: &'a MemoryChannel,
     batch: &'a EventBatch,
     need: Room,
-    room: RoomWait<'a>,
+    room: RoomWait<'a, Shared>,
     time: TimeLimit,
     is_counted: bool,
 }
 
 impl<'a> Reserve<'a> {
     pub(super) fn new(channel: &'a MemoryChannel, batch: &'a EventBatch, wait: Duration) -> Self {
-        let need = Room::of(batch);
+        let need = Room::of::<Slots>(batch);
         Self {
             channel,
             batch,
             need,
-            room: RoomWait::new(&channel.shared, need),
+            room: RoomWait::new(&*channel.shared, need),
             time: TimeLimit::new(wait),
             is_counted: false,
         }
@@ -140,7 +109,7 @@ impl Future for Take<'_> {
 }
 
 fn lease(events: LeasedEvents) -> Lease {
-    let segments = events.segments().map(super::segment::Stored::shown);
+    let segments = events.segments().map(Stored::shown);
     let segments = segments.collect();
     super::lease(segments, events)
 }
@@ -160,20 +129,17 @@ impl MemoryChannel {
                     need.events
                 ),
             },
-            Refusal::TooManySlots { bound } => ReserveError::TooLarge {
+            Refusal::TooLarge { bound } => ReserveError::TooLarge {
                 channel,
                 reason: format!(
-                    "{} bytes (in slots of {slot}) are more than the {} that byteCapacity leaves; \
-                     raise it or lower the batch size of the source",
-                    need.bytes(),
-                    Room {
-                        events: 0,
-                        slots: bound
-                    }
-                    .bytes(),
-                    slot = super::room::SLOT_BYTES,
+                    "{} bytes (in slots of {SLOT_BYTES}) are more than the {} that byteCapacity \
+                     leaves; raise it or lower the batch size of the source",
+                    bytes(need.size),
+                    bytes(bound),
                 ),
             },
+            // Memory has no store that could fail.
+            Refusal::Failed => ReserveError::Closed { channel },
         }
     }
 }

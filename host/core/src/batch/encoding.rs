@@ -129,6 +129,27 @@ impl EventBatch {
         Ok(())
     }
 
+    /// The most bytes that [`EventBatch::encode`] may append: exact, but for presence bits that the
+    /// shown events turn out not to need.
+    pub fn encoded_bytes_max(&self) -> u64 {
+        let rows = self.len() as u64;
+        let gaps = if self.bodies.delimiter().is_some() {
+            rows
+        } else {
+            0
+        };
+        let columns = self.headers.iter().map(|column| {
+            let values = match &column.values {
+                HeaderValues::Constant(value) => 4 + value.len() as u64,
+                HeaderValues::Column(values) => {
+                    8 * rows.div_ceil(64) + 4 * rows + values.shown_bytes(&self.rows)
+                }
+            };
+            4 + column.name.as_str().len() as u64 + 1 + values
+        });
+        HEAD_BYTES as u64 + 4 * rows + self.body_bytes + gaps + columns.sum::<u64>()
+    }
+
     fn encode_column(&self, column: &HeaderColumn, out: &mut Vec<u8>) {
         put_text(out, column.name.as_str());
         let values = match &column.values {

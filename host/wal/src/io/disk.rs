@@ -1,9 +1,9 @@
 //! A real folder on a real disk.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +17,9 @@ const LOCK_NAME: &str = "lock";
 /// Files are for the user who runs the process and for no other.
 const MODE: u32 = 0o600;
 
+/// The same for folders.
+const FOLDER_MODE: u32 = 0o700;
+
 /// A folder of the file system. It has to be there.
 #[derive(Debug)]
 pub struct Folder {
@@ -29,6 +32,32 @@ impl Folder {
         Folder {
             path: path.as_ref().to_owned(),
         }
+    }
+
+    /// Makes a folder, and those above it that are not there, for the user who runs the process and
+    /// for no other. Their names are durable when this returns well. One that is there already is
+    /// left as it is.
+    ///
+    /// # Errors
+    /// As the system says; some of the folders may have been made.
+    pub fn make(path: impl AsRef<Path>) -> io::Result<()> {
+        let path = path.as_ref();
+        let above = match path.parent() {
+            Some(above) if above.as_os_str().is_empty() => Path::new("."),
+            Some(above) => above,
+            None => return Ok(()),
+        };
+        match DirBuilder::new().mode(FOLDER_MODE).create(path) {
+            Ok(()) => {}
+            // Whoever made it may have been cut off before its name was durable.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Folder::make(above)?;
+                DirBuilder::new().mode(FOLDER_MODE).create(path)?;
+            }
+            Err(error) => return Err(error),
+        }
+        File::open(above)?.sync_all()
     }
 
     fn options() -> OpenOptions {

@@ -9,6 +9,9 @@ use std::time::Duration;
 /// How long a wake-up may take that has to come. Reached only by a channel that lost one.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Rung by every waker, for those who wait for one of several.
+static BELL: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+
 /// A waker that remembers.
 #[derive(Default)]
 struct Signal {
@@ -20,6 +23,9 @@ impl Wake for Signal {
     fn wake(self: Arc<Self>) {
         *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
+        let (lock, bell) = &BELL;
+        drop(lock.lock().unwrap_or_else(PoisonError::into_inner));
+        bell.notify_all();
     }
 }
 
@@ -130,6 +136,11 @@ pub(super) fn finish_both<T>(
     let mut done = Vec::new();
     while !waiting.is_empty() {
         before_round();
+        // A channel with a store may wake from a thread of its own, some time later.
+        let (lock, bell) = &BELL;
+        let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let nobody = |_: &mut ()| !waiting.iter().any(Waiting::is_woken);
+        drop(bell.wait_timeout_while(guard, PATIENCE, nobody));
         assert!(
             waiting.iter().any(Waiting::is_woken),
             "two puts that wait for each other's channels block each other"

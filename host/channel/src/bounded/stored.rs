@@ -1,30 +1,48 @@
 //! A stored segment: events that were put together, or a part of them, with their identity.
 
+use std::marker::PhantomData;
+
 use flumen_core::EventBatch;
 use flumen_core::channel::Segment;
 
-use super::room::{Room, SLOT_BYTES};
+use super::room::{Measure, Room};
 
 /// Events that follow one another in the channel and were delivered equally often. Never empty.
 #[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) first_sequence: u64,
-    pub(super) redeliveries: u32,
+pub(crate) struct Stored<M> {
+    pub(crate) first_sequence: u64,
+    pub(crate) redeliveries: u32,
     /// Kept, so that a release does not look at the bodies again.
-    pub(super) slots: u64,
-    pub(super) events: EventBatch,
+    pub(crate) size: u64,
+    pub(crate) events: EventBatch,
+    pub(crate) measure: PhantomData<M>,
 }
 
-impl Stored {
-    pub(super) fn room(&self) -> Room {
+impl<M: Measure> Stored<M> {
+    pub(crate) fn new(first_sequence: u64, size: u64, events: EventBatch) -> Self {
+        Self {
+            first_sequence,
+            redeliveries: 0,
+            size,
+            events,
+            measure: PhantomData,
+        }
+    }
+
+    /// Behind the last of the events.
+    pub(crate) fn end(&self) -> u64 {
+        self.first_sequence + self.events.len() as u64
+    }
+
+    pub(crate) fn room(&self) -> Room {
         Room {
             events: self.events.len() as u64,
-            slots: self.slots,
+            size: self.size,
         }
     }
 
     /// What a taker sees of it; shares the events.
-    pub(super) fn shown(&self) -> Segment {
+    pub(crate) fn shown(&self) -> Segment {
         Segment {
             first_sequence: self.first_sequence,
             redeliveries: self.redeliveries,
@@ -33,40 +51,42 @@ impl Stored {
     }
 
     /// The events from `start` up to `end`, with their own identity; shares the events.
-    pub(super) fn part(&self, start: usize, end: usize) -> Self {
+    pub(crate) fn part(&self, start: usize, end: usize) -> Self {
         let events = self.events.slice(start..end);
         Self {
             first_sequence: self.first_sequence + start as u64,
             redeliveries: self.redeliveries,
-            slots: events.body_slots::<SLOT_BYTES>(),
+            size: M::size(&events),
             events,
+            measure: PhantomData,
         }
     }
 
     /// Cuts off the first `count` events, fewer than there are, and keeps the others. Only the
     /// bodies of the shorter part are looked at.
-    pub(super) fn split_front(&mut self, count: usize) -> Self {
+    pub(crate) fn split_front(&mut self, count: usize) -> Self {
         let head = self.events.slice(0..count);
         let tail = self.events.slice(count..self.events.len());
-        let head_slots = if head.len() <= tail.len() {
-            head.body_slots::<SLOT_BYTES>()
+        let head_size = if head.len() <= tail.len() {
+            M::size(&head)
         } else {
-            self.slots.saturating_sub(tail.body_slots::<SLOT_BYTES>())
+            self.size.saturating_sub(M::size(&tail))
         };
         let front = Self {
             first_sequence: self.first_sequence,
             redeliveries: self.redeliveries,
-            slots: head_slots,
+            size: head_size,
             events: head,
+            measure: PhantomData,
         };
         self.first_sequence += count as u64;
-        self.slots = self.slots.saturating_sub(head_slots);
+        self.size = self.size.saturating_sub(head_size);
         self.events = tail;
         front
     }
 
     /// How many events from the first on stay within `events` and `bytes` of bodies.
-    pub(super) fn fitting(&self, events: usize, bytes: u64) -> usize {
+    pub(crate) fn fitting(&self, events: usize, bytes: u64) -> usize {
         let most = self.events.len().min(events);
         if self.events.body_bytes() <= bytes {
             return most;
@@ -88,7 +108,7 @@ impl Stored {
     /// The events at these indices, as the fewest segments that keep every identity. Indices count
     /// over all of `segments`, increase strictly and are in range; each event was delivered once
     /// more.
-    pub(super) fn kept(segments: Vec<Stored>, indices: &[u32]) -> Vec<Stored> {
+    pub(crate) fn kept(segments: Vec<Self>, indices: &[u32]) -> Vec<Self> {
         let mut kept = Vec::new();
         let mut indices = indices.iter().map(|index| *index as usize).peekable();
         let mut before = 0;

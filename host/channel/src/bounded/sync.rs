@@ -2,6 +2,6 @@
 //! model checker drives the state.
 
 #[cfg(feature = "loom")]
-pub(super) use loom::sync::{Arc as SharedPointer, Mutex};
+pub(crate) use loom::sync::{Arc as SharedPointer, Mutex};
 #[cfg(not(feature = "loom"))]
-pub(super) use std::sync::{Arc as SharedPointer, Mutex};
+pub(crate) use std::sync::{Arc as SharedPointer, Mutex};

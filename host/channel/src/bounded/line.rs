@@ -10,23 +10,28 @@ use super::room::Room;
 
 /// A place in a line. Tickets grow, so the order of the tickets is the order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
+pub(crate) struct Ticket(u64);
 
 /// What to do with wakers once the lock is released: waking may run code of an executor, and
 /// dropping a waker may drop a task that holds a permit or a lease of this very channel.
 #[derive(Debug, Default)]
-pub(super) struct Outside {
+pub(crate) struct Outside {
     wake: Vec<Waker>,
     discard: Vec<Waker>,
 }
 
 impl Outside {
     /// Called without the lock.
-    pub(super) fn run(self) {
+    pub(crate) fn run(self) {
         for waker in self.wake {
             waker.wake();
         }
         drop(self.discard);
+    }
+
+    /// Wakes these once the lock is released.
+    pub(crate) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        self.wake.extend(wakers);
     }
 
     /// Keeps the newest waker of a future that was polled again.
@@ -40,15 +45,17 @@ impl Outside {
 
 /// Why a wait for room ended without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// There is no room, or others are first.
     Full,
     /// More events than one transaction may have.
     TooManyEvents { bound: usize },
-    /// More bytes than the channel may ever hold.
-    TooManySlots { bound: u64 },
+    /// A larger size than the channel may ever hold, in its unit.
+    TooLarge { bound: u64 },
     /// The channel is closed.
     Closed,
+    /// The store behind the channel has failed.
+    Failed,
 }
 
 /// Where a waiting putter stands.
@@ -71,7 +78,7 @@ struct Putter {
 /// Putters in order of arrival. Who is served gets the room under the lock, so that nobody who
 /// comes later can take it away.
 #[derive(Debug, Default)]
-pub(super) struct PutLine {
+pub(crate) struct PutLine {
     next: u64,
     waiting: BTreeMap<Ticket, Putter>,
     /// Served or refused, but not yet polled again.
@@ -79,11 +86,11 @@ pub(super) struct PutLine {
 }
 
 impl PutLine {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    pub(super) fn join(&mut self, need: Room, waker: &Waker) -> Ticket {
+    pub(crate) fn join(&mut self, need: Room, waker: &Waker) -> Ticket {
         let ticket = Ticket(self.next);
         self.next += 1;
         let waker = Some(waker.clone());
@@ -92,14 +99,14 @@ impl PutLine {
     }
 
     /// What the first in line needs.
-    pub(super) fn first_need(&self) -> Option<Room> {
+    pub(crate) fn first_need(&self) -> Option<Room> {
         self.waiting
             .first_key_value()
             .map(|(_, putter)| putter.need)
     }
 
     /// Serves the first in line.
-    pub(super) fn grant_first(&mut self, outside: &mut Outside) {
+    pub(crate) fn grant_first(&mut self, outside: &mut Outside) {
         if let Some((ticket, putter)) = self.waiting.pop_first() {
             outside.wake.extend(putter.waker);
             self.settled.insert(ticket, (putter.need, Ok(())));
@@ -107,7 +114,7 @@ impl PutLine {
     }
 
     /// Refuses everybody in line for whom `why` gives a reason.
-    pub(super) fn refuse(&mut self, outside: &mut Outside, why: impl Fn(Room) -> Option<Refusal>) {
+    pub(crate) fn refuse(&mut self, outside: &mut Outside, why: impl Fn(Room) -> Option<Refusal>) {
         let refused = self
             .waiting
             .extract_if(.., |_, putter| why(putter.need).is_some());
@@ -121,7 +128,7 @@ impl PutLine {
     }
 
     /// Where the holder of this ticket stands. A ticket is used up by any answer but `Waiting`.
-    pub(super) fn standing(
+    pub(crate) fn standing(
         &mut self,
         ticket: Ticket,
         waker: &Waker,
@@ -140,7 +147,7 @@ impl PutLine {
     }
 
     /// Takes the holder of this ticket out of the line, with what was settled for it meanwhile.
-    pub(super) fn leave(
+    pub(crate) fn leave(
         &mut self,
         ticket: Ticket,
         outside: &mut Outside,
@@ -163,13 +170,13 @@ struct Taker {
 /// Takers in order of arrival. Who is woken takes what it finds; it keeps its place in line until
 /// it has something.
 #[derive(Debug, Default)]
-pub(super) struct TakeLine {
+pub(crate) struct TakeLine {
     next: u64,
     waiting: BTreeMap<Ticket, Taker>,
 }
 
 impl TakeLine {
-    pub(super) fn join(&mut self, want_events: u64, waker: &Waker) -> Ticket {
+    pub(crate) fn join(&mut self, want_events: u64, waker: &Waker) -> Ticket {
         let ticket = Ticket(self.next);
         self.next += 1;
         let waker = Some(waker.clone());
@@ -177,20 +184,20 @@ impl TakeLine {
         ticket
     }
 
-    pub(super) fn stay(&mut self, ticket: Ticket, waker: &Waker, outside: &mut Outside) {
+    pub(crate) fn stay(&mut self, ticket: Ticket, waker: &Waker, outside: &mut Outside) {
         if let Some(taker) = self.waiting.get_mut(&ticket) {
             outside.renew(&mut taker.waker, waker);
         }
     }
 
-    pub(super) fn leave(&mut self, ticket: Ticket, outside: &mut Outside) {
+    pub(crate) fn leave(&mut self, ticket: Ticket, outside: &mut Outside) {
         if let Some(taker) = self.waiting.remove(&ticket) {
             outside.discard.extend(taker.waker);
         }
     }
 
     /// Wakes from the front until those who are awake want all of `events`.
-    pub(super) fn wake(&mut self, events: u64, outside: &mut Outside) {
+    pub(crate) fn wake(&mut self, events: u64, outside: &mut Outside) {
         let mut left = events;
         for taker in self.waiting.values_mut() {
             if left == 0 {
@@ -201,7 +208,7 @@ impl TakeLine {
         }
     }
 
-    pub(super) fn wake_all(&mut self, outside: &mut Outside) {
+    pub(crate) fn wake_all(&mut self, outside: &mut Outside) {
         for taker in self.waiting.values_mut() {
             outside.wake.extend(taker.waker.take());
         }

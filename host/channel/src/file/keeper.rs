@@ -1,0 +1,300 @@
+//! The keeper: the channel's own thread, which reads the backlog into the window, writes
+//! acknowledgements that nothing else took along, and closes the log at the end. Everything that
+//! has to wait for the disk without anybody asking for it is here.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flumen_wal::{Acknowledged, Log, Read, Reader, Record};
+use tracing::{error, warn};
+
+use super::acks::Acks;
+use super::core::Core;
+use super::payload::{self, Head, MAGIC};
+use super::state::{ACK_RANGES_MAX, Filled, State, Stored, Unreadable};
+use crate::bounded::Measure;
+
+/// How long an acknowledgement waits for events that it can ride with. After a crash what was
+/// acknowledged within this time comes again; a disk is asked 50 times a second at most.
+const ACK_DELAY: Duration = Duration::from_millis(20);
+
+/// How long a disk that does not give what is on it is left alone.
+const READ_RETRY: Duration = Duration::from_secs(1);
+
+/// How long the keeper keeps its reader, with an open file and 1 MiB of buffer, after the last read.
+const READER_IDLE: Duration = Duration::from_secs(1);
+
+/// The keeper of one channel.
+pub(super) struct Keeper {
+    core: Arc<Core>,
+    log: Arc<Log>,
+    reader: Option<(Reader, Instant)>,
+    /// Acknowledged when the channel was opened. Nothing that is read later was acknowledged since.
+    acknowledged: Acknowledged,
+}
+
+enum Task {
+    /// Read on from this sequence.
+    Read(u64),
+    Write(Acks),
+    /// See whether the log has room again.
+    Probe,
+    DropReader,
+    End(Acks),
+}
+
+impl Keeper {
+    pub(super) fn new(core: Arc<Core>, log: Arc<Log>) -> Self {
+        Self {
+            acknowledged: log.acknowledged_at_open().clone(),
+            core,
+            log,
+            reader: None,
+        }
+    }
+
+    /// Until the channel is gone. Closes the log as the last thing.
+    pub(super) fn run(mut self) {
+        loop {
+            match self.next() {
+                Task::Read(from) => self.read(from),
+                Task::Write(acks) => self.write(acks),
+                Task::Probe => self
+                    .core
+                    .with(|state, outside| state.set_full(None, outside)),
+                Task::DropReader => self.reader = None,
+                Task::End(acks) => return self.end(acks),
+            }
+        }
+    }
+
+    fn next(&self) -> Task {
+        let reader_until = self.reader.as_ref().map(|(_, used)| *used + READER_IDLE);
+        self.core.keeper_waits(|state| {
+            if state.is_ending {
+                return Ok(Task::End(state.acks.take(ACK_RANGES_MAX)));
+            }
+            let now = Instant::now();
+            let is_past = |time: &Option<Instant>| time.is_some_and(|time| time <= now);
+            if is_past(&state.retry_at) {
+                state.retry_at = None;
+                state.unreadable = None;
+            }
+            if is_past(&state.probe_at) {
+                return Ok(Task::Probe);
+            }
+            let acks_due = state.acks_due(ACK_DELAY);
+            if is_past(&acks_due) {
+                return Ok(Task::Write(state.acks.take(ACK_RANGES_MAX)));
+            }
+            if let Some(from) = state.wanted() {
+                return Ok(Task::Read(from));
+            }
+            if is_past(&reader_until) {
+                return Ok(Task::DropReader);
+            }
+            let times = [acks_due, state.probe_at, state.retry_at, reader_until];
+            Err(times.into_iter().flatten().min())
+        })
+    }
+
+    fn write(&self, acks: Acks) {
+        let Acks { ranges, size_bytes } = acks;
+        let payload = match payload::encode(&Default::default(), &[], size_bytes) {
+            Ok(payload) => payload,
+            Err(error) => {
+                // Only lengths could be wrong, and there are none.
+                error!(channel = %self.core.name, "acknowledgements cannot be written: {error}");
+                return;
+            }
+        };
+        let record = Record {
+            items: 0,
+            acknowledged: ranges,
+            payload,
+        };
+        let core = Arc::clone(&self.core);
+        let done = Box::new(move |outcome| core.acks_done(outcome, size_bytes));
+        if let Err(refused) = self.log.append(record, done) {
+            self.core.acks_done(Err(refused), size_bytes);
+        }
+    }
+
+    fn end(self, acks: Acks) {
+        let mut acks = Some(acks).filter(|acks| !acks.ranges.is_empty());
+        while let Some(Acks { ranges, size_bytes }) = acks.take() {
+            let Ok(payload) = payload::encode(&Default::default(), &[], size_bytes) else {
+                break;
+            };
+            let record = Record {
+                items: 0,
+                acknowledged: ranges,
+                payload,
+            };
+            if let Err(refused) = self.log.append_and_wait(record) {
+                warn!(
+                    channel = %self.core.name,
+                    "acknowledgements could not be written, so their events are delivered again after the next start: {refused}"
+                );
+                break;
+            }
+            let left = self.core.with(|state, _| state.acks.take(ACK_RANGES_MAX));
+            acks = Some(left).filter(|acks| !acks.ranges.is_empty());
+        }
+        drop(self.reader);
+        // The channel and all that it gave out are gone, so this is the last hand on the log.
+        let closed = Arc::into_inner(self.log).map(Log::close);
+        if let Some(Err(failure)) = closed {
+            error!(channel = %self.core.name, "file channel was not closed in order: {failure}");
+        }
+    }
+
+    fn read(&mut self, from: u64) {
+        let reader = match self.reader.take() {
+            Some((reader, _)) if reader.next_item() <= from => reader,
+            _ => self.log.reader(from),
+        };
+        let (reader, _) = self.reader.insert((reader, Instant::now()));
+        match reader.next() {
+            Ok(Some(Read::Frame {
+                first_item,
+                items,
+                payload,
+                ..
+            })) => {
+                let frame = first_item..first_item + u64::from(items);
+                let events = Head::decode(&payload, MAGIC)
+                    .and_then(|head| payload::decode_events(&payload, &head, items));
+                match events {
+                    Ok(events) => {
+                        let weight = super::weight(payload.len(), &events);
+                        let size = super::state::Bodies::size(&events);
+                        let stored = Stored::new(first_item, size, events);
+                        self.fill(frame, stored, weight);
+                    }
+                    Err(error) => {
+                        self.unreadable(format!("events {frame:?} cannot be read: {error}"), false)
+                    }
+                }
+            }
+            Ok(Some(Read::Lost { frames, items })) => self.lose(frames, items),
+            Ok(None) => self.nothing_more(),
+            Err(error) => {
+                let cause = std::error::Error::source(&error)
+                    .map(|cause| format!(": {cause}"))
+                    .unwrap_or_default();
+                self.reader = None;
+                self.unreadable(format!("{error}{cause}"), true);
+            }
+        }
+    }
+
+    fn fill(&self, frame: Range<u64>, stored: Stored, weight: u64) {
+        let missing = self.acknowledged.missing(frame.clone());
+        let stored = match missing {
+            0 => Vec::new(),
+            all if all == frame.end - frame.start => vec![stored],
+            _ => self.waiting_parts(&frame, &stored),
+        };
+        self.core.with(|state, outside| {
+            let gap = state.gap();
+            if frame.end <= gap.start {
+                // Read again after a new reader was begun within a frame.
+            } else if frame.start >= gap.end {
+                // It is in memory, and nothing stands between it and what was read before.
+                state.skip_gap(gap.end, outside);
+            } else {
+                let filled = Filled::Events {
+                    stored,
+                    frame,
+                    weight,
+                };
+                state.fill_gap(filled, outside);
+            }
+        });
+    }
+
+    /// What of a frame is not acknowledged.
+    fn waiting_parts(&self, frame: &Range<u64>, stored: &Stored) -> Vec<Stored> {
+        let mut parts = Vec::new();
+        let mut start = frame.start.max(self.acknowledged.frontier());
+        let mut part = |from: u64, to: u64| {
+            let place = |sequence: u64| (sequence - frame.start) as usize;
+            if from < to {
+                parts.push(stored.part(place(from), place(to)));
+            }
+        };
+        for range in self.acknowledged.ranges() {
+            if range.start >= frame.end {
+                break;
+            }
+            if range.end > start {
+                part(start, range.start.max(start));
+                start = range.end;
+            }
+        }
+        part(start.min(frame.end), frame.end);
+        parts
+    }
+
+    fn lose(&self, frames: u64, items: Range<u64>) {
+        let lost = self.core.with(|state, outside| {
+            let gap = state.gap();
+            // What is damaged in the log and still in memory is delivered from there.
+            let items = items.start.max(gap.start)..items.end.min(gap.end);
+            if items.is_empty() {
+                state.skip_gap(items.start.min(gap.end), outside);
+                return 0;
+            }
+            let missing = self.acknowledged.missing(items.clone());
+            state.fill_gap(Filled::Lost { items, missing }, outside)
+        });
+        if lost > 0 {
+            error!(
+                channel = %self.core.name,
+                "{lost} events in {frames} damaged frames of the file channel are lost; all others are delivered"
+            );
+        }
+    }
+
+    /// The log ends before the gap does.
+    fn nothing_more(&self) {
+        let gap = self.core.with(|state, _| state.gap());
+        if self.acknowledged.missing(gap.clone()) == 0 {
+            self.core
+                .with(|state, outside| state.skip_gap(gap.end, outside));
+            return;
+        }
+        self.unreadable(format!("events {gap:?} are not in the log"), false);
+    }
+
+    fn unreadable(&self, message: String, may_pass: bool) {
+        let is_new = self.core.with(|state, outside| {
+            state.accounts.wake_takers(outside);
+            if may_pass {
+                state.retry_at = Some(Instant::now() + READ_RETRY);
+            }
+            let is_new = state.was_unreadable != Some(may_pass);
+            state.was_unreadable = Some(may_pass);
+            state.unreadable = Some(Unreadable {
+                message: message.clone(),
+                may_pass,
+            });
+            is_new
+        });
+        if is_new {
+            error!(channel = %self.core.name, "file channel cannot deliver what is in it: {message}");
+        }
+    }
+}
+
+impl State {
+    /// When the acknowledgements that wait have to be written.
+    fn acks_due(&self, delay: Duration) -> Option<Instant> {
+        match self.acks.len() {
+            ACK_RANGES_MAX.. => Some(Instant::now()),
+            _ => self.acks.since().map(|since| since + delay),
+        }
+    }
+}

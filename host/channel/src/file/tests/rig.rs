@@ -1,0 +1,236 @@
+//! A channel on a simulated disk, and what has to be true of it after any crash.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use flumen_core::channel::{Channel, Lease, PutPart, SourceState, put_all};
+use flumen_core::settings::Value;
+use flumen_core::{ComponentName, Fault};
+use flumen_wal::simulation::{Crash, Disk};
+use tokio::runtime::Runtime;
+
+use super::super::FileChannel;
+use super::super::options::Setup;
+use super::super::window::Window;
+use super::{LONG, at_most, clock, events, seen, settings};
+
+/// Room for a dozen segments of the tests.
+pub(super) const DISK_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Bytes behind the number in each body.
+const MORE: usize = 90;
+
+/// What became of an event, as far as anybody was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Its put was not confirmed: it is there, or not, together with the others of its put.
+    Put { unknown: u64 },
+    /// It has to be delivered.
+    Waits,
+    /// Its acknowledgement was handed in, and may have been lost.
+    MayBeGone,
+    /// It must never be seen again.
+    Gone,
+}
+
+/// One life after another of a channel on one disk.
+pub(super) struct Rig {
+    pub(super) disk: Disk,
+    pub(super) runtime: Runtime,
+    pub(super) channel: Option<Arc<FileChannel>>,
+    strict: bool,
+    window: Window,
+    /// By number.
+    pub(super) known: BTreeMap<u64, Known>,
+    puts: u64,
+    /// The numbers of puts that were confirmed with a state, and of the one that may have been.
+    last_state: Option<u64>,
+    unknown_states: Vec<u64>,
+}
+
+impl Rig {
+    pub(super) fn new(strict: bool, window: Window) -> Self {
+        Self {
+            disk: Disk::new(DISK_BYTES, 7),
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .unwrap(),
+            channel: None,
+            strict,
+            window,
+            known: BTreeMap::new(),
+            puts: 0,
+            last_state: None,
+            unknown_states: Vec::new(),
+        }
+    }
+
+    pub(super) fn open(&mut self) -> Result<(), Fault> {
+        let word = if self.strict { "strict" } else { "lazy" };
+        let text = |text: &str| Value::Text(text.to_owned());
+        let settings = settings(Path::new("disk"))
+            .with("durability", text("sync"))
+            .with("acknowledge", text(word));
+        let name = ComponentName::new("c1");
+        let mut setup = Setup::read(&name, &settings)?;
+        setup.fixed.free_bytes_min = 0;
+        let channel = FileChannel::open_on(
+            self.disk.io(),
+            &name,
+            setup,
+            self.window,
+            clock(),
+            Path::new("disk"),
+        )?;
+        self.channel = Some(Arc::new(channel));
+        Ok(())
+    }
+
+    pub(super) fn channel(&self) -> Arc<FileChannel> {
+        Arc::clone(self.channel.as_ref().unwrap())
+    }
+
+    /// Puts this many events with a state, and says whether that was confirmed.
+    pub(super) fn put(&mut self, count: u64) -> bool {
+        let first = self.known.last_key_value().map_or(0, |(last, _)| last + 1);
+        let numbers = first..first + count;
+        let channel = self.channel();
+        let part = PutPart {
+            channel: channel as Arc<dyn Channel>,
+            events: events(numbers.clone(), MORE),
+        };
+        self.puts += 1;
+        let state = SourceState {
+            source: ComponentName::new("r1"),
+            bytes: Arc::from(self.puts.to_le_bytes()),
+        };
+        let result = self.runtime.block_on(put_all(&[part], Some(&state)));
+        let known = match &result {
+            Ok(()) => {
+                self.last_state = Some(self.puts);
+                self.unknown_states.clear();
+                Known::Waits
+            }
+            Err(_) => {
+                self.unknown_states.push(self.puts);
+                Known::Put { unknown: self.puts }
+            }
+        };
+        self.known.extend(numbers.map(|number| (number, known)));
+        result.is_ok()
+    }
+
+    pub(super) fn take(&mut self, count: usize) -> Option<Lease> {
+        let channel = self.channel();
+        if channel.fill().events == channel.fill().leased_events {
+            return None;
+        }
+        let taken = self.runtime.block_on(channel.take(at_most(count), LONG));
+        let lease = taken.ok()?;
+        for (_, number) in seen(&lease) {
+            let known = self.known[&number];
+            assert!(
+                matches!(known, Known::Waits),
+                "event {number} is given although it is {known:?}"
+            );
+        }
+        Some(lease)
+    }
+
+    /// Acknowledges a lease but for these of its events.
+    pub(super) fn ack(&mut self, lease: Lease, kept: Vec<u32>) {
+        let numbers = seen(&lease);
+        let delivered = (0_u32..)
+            .zip(numbers)
+            .filter(|(index, _)| !kept.contains(index));
+        let delivered: Vec<u64> = delivered.map(|(_, (_, number))| number).collect();
+        let result = self.runtime.block_on(lease.ack_except(kept));
+        let known = match result {
+            Ok(()) if self.strict => Known::Gone,
+            _ => Known::MayBeGone,
+        };
+        for number in delivered {
+            self.known.insert(number, known);
+        }
+    }
+
+    /// Ends this life and begins the next, and holds what is there against what is known.
+    pub(super) fn crash(&mut self, crash: Crash) {
+        self.disk.crash(crash);
+        // Its threads end on a disk that is gone.
+        self.channel = None;
+        self.open().unwrap();
+        self.check();
+    }
+
+    /// Ends this life in order.
+    pub(super) fn close(&mut self) {
+        self.channel = None;
+        for known in self.known.values_mut() {
+            if *known == Known::MayBeGone && !self.disk.is_stopped() {
+                *known = Known::Gone;
+            }
+        }
+        self.open().unwrap();
+        self.check();
+    }
+
+    /// What the channel holds is what it has to hold, in order. It is given back, and the model
+    /// knows more than before: what was unknown is settled.
+    pub(super) fn check(&mut self) {
+        let channel = self.channel();
+        let fill = channel.fill();
+        let mut leases = Vec::new();
+        let mut found: Vec<(u64, u64)> = Vec::new();
+        while channel.fill().leased_events < channel.fill().events {
+            let taken = self.runtime.block_on(channel.take(at_most(100), LONG));
+            let lease = taken.unwrap();
+            found.extend(seen(&lease));
+            leases.push(lease);
+        }
+        assert!(found.is_sorted(), "sequences and numbers rise: {found:?}");
+        let numbers: Vec<u64> = found.iter().map(|(_, number)| *number).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "none is doubled");
+        assert_eq!(fill.events, numbers.len() as u64);
+        assert_eq!(fill.bytes, fill.events * (8 + MORE as u64));
+        let mut parts: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+        for (number, known) in &mut self.known {
+            let is_there = numbers.binary_search(number).is_ok();
+            match *known {
+                Known::Waits => assert!(is_there, "event {number} is lost"),
+                Known::Gone => assert!(!is_there, "event {number} was acknowledged"),
+                Known::MayBeGone => {}
+                Known::Put { unknown } => {
+                    let part = parts.entry(unknown).or_default();
+                    *(if is_there { &mut part.0 } else { &mut part.1 }) += 1;
+                }
+            }
+            *known = if is_there { Known::Waits } else { Known::Gone };
+        }
+        for (put, (there, missing)) in parts {
+            assert!(there == 0 || missing == 0, "put {put} was torn");
+        }
+        self.check_state();
+        drop(leases);
+        assert_eq!(channel.fill().leased_events, 0);
+    }
+
+    fn check_state(&mut self) {
+        let channel = self.channel();
+        let found = channel.recovered_states().first().map(|state| {
+            let bytes: [u8; 8] = state.bytes[..].try_into().unwrap();
+            u64::from_le_bytes(bytes)
+        });
+        let is_known = found == self.last_state
+            || found.is_some_and(|found| self.unknown_states.contains(&found));
+        assert!(
+            is_known,
+            "the state is that of put {found:?}, not of {:?} or {:?}",
+            self.last_state, self.unknown_states
+        );
+        self.last_state = found;
+        self.unknown_states.clear();
+    }
+}
