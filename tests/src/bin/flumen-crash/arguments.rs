@@ -21,7 +21,7 @@ Plays scenarios, all of them when none is named, and ends with 1 when a promise 
 --rounds N        rounds of each scenario (a few, which take minutes in all)
 --round N         that one round only
 --seconds N       each scenario as often as it goes in its share of this time
---store log       what is driven: the log alone (log)
+--store NAME      what is driven: channel, the file channel, or log, the log below it (log)
 --mutation NAME   with this protection switched off: a promise must be broken
 --folder PATH     where the folders of rounds are made (the system's temporary folder)";
 
@@ -141,10 +141,9 @@ fn drive(mut parser: lexopt::Parser) -> Result<Orders> {
 }
 
 fn kind(name: &str) -> Result<Kind> {
-    match name {
-        "log" => Ok(Kind::Log),
-        other => bail!("no store {other:?}"),
-    }
+    let named = |kind: &Kind| kind.name() == name;
+    let kind = Kind::ALL.into_iter().find(named);
+    kind.with_context(|| format!("no store {name:?}"))
 }
 
 fn mutation(name: &str) -> Result<Mutation> {

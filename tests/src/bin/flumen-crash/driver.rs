@@ -14,10 +14,13 @@ use anyhow::{Context, Result};
 
 use crate::event::Event;
 use crate::mutation::Mutation;
+use channel_store::ChannelStore;
 use load::{Load, Switches};
+use log_store::LogStore;
 use report::Report;
 use store::{Seen, Store};
 
+mod channel_store;
 mod load;
 mod log_store;
 mod report;
@@ -29,6 +32,26 @@ mod weakened;
 pub(crate) enum Kind {
     /// The log alone.
     Log,
+    /// The file channel.
+    Channel,
+}
+
+impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Kind; 2] = [Kind::Log, Kind::Channel];
+
+    /// Its word on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Log => "log",
+            Kind::Channel => "channel",
+        }
+    }
+
+    /// Whether it tells the state of the producers.
+    pub(crate) fn tells_state(self) -> bool {
+        self == Kind::Log
+    }
 }
 
 /// What a driver is to do. Travels over its command line.
@@ -45,6 +68,8 @@ pub(crate) struct Orders {
     pub(crate) transactions: u64,
     pub(crate) segment_bytes: u64,
     pub(crate) segments_max: u64,
+    /// Events that the channel may hold.
+    pub(crate) capacity_events: u64,
     /// Items that may wait before the producers do.
     pub(crate) backlog_max: u64,
     /// Whether anything is taken from the start.
@@ -65,9 +90,18 @@ impl Orders {
             transactions: u64::MAX,
             segment_bytes: 64 * 1024,
             segments_max: 100,
+            capacity_events: 100_000,
             backlog_max: 300,
             take: true,
             mutation: None,
+        }
+    }
+
+    /// Where the segments of the log are.
+    pub(crate) fn log_folder(&self) -> PathBuf {
+        match self.kind {
+            Kind::Log => self.folder.clone(),
+            Kind::Channel => self.folder.join(flumen_channel::file::LOG_FOLDER),
         }
     }
 
@@ -75,9 +109,7 @@ impl Orders {
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut flag = |name: &str, value: String| arguments.extend([format!("--{name}"), value]);
-        match self.kind {
-            Kind::Log => flag("store", "log".to_owned()),
-        }
+        flag("store", self.kind.name().to_owned());
         flag("folder", self.folder.display().to_string());
         flag("seed", self.seed.to_string());
         flag("run", self.run.to_string());
@@ -102,29 +134,45 @@ pub(crate) fn run(orders: &Orders) -> Result<()> {
     std::fs::create_dir_all(&orders.folder).context("make the folder of the store")?;
     let report = Arc::new(Report::default());
     match orders.kind {
-        Kind::Log => match log_store::LogStore::open(orders) {
-            Ok(store) => drive(orders, &report, Arc::new(store)),
-            Err(error) => report.tell(&Event::NotOpened(format!("{error:#}"))),
-        },
+        Kind::Log => open_and_drive(orders, &report, LogStore::open),
+        Kind::Channel => open_and_drive(orders, &report, ChannelStore::open),
+    }
+}
+
+fn open_and_drive<S: Store>(
+    orders: &Orders,
+    report: &Arc<Report>,
+    open: impl FnOnce(&Orders) -> Result<S>,
+) -> Result<()> {
+    match open(orders) {
+        Ok(store) => drive(orders, report, Arc::new(store)),
+        Err(error) => report.tell(&Event::NotOpened(format!("{error:#}"))),
     }
 }
 
 fn drive<S: Store>(orders: &Orders, report: &Arc<Report>, store: Arc<S>) -> Result<()> {
     report.tell(&Event::Opened(store.opened()))?;
     let cursors = store.cursors();
-    for (producer, number) in &cursors {
+    for (producer, number) in cursors.iter().flatten() {
         report.tell(&Event::Cursor(*producer, *number))?;
     }
     let mut waiting = 0;
-    store.list(&mut |seen| match seen {
+    let listed = store.list(&mut |seen| match seen {
         Seen::Item(item) => {
             waiting += 1;
             report.tell(&Event::Listed(item))
         }
         Seen::Lost { frames, items } => report.tell(&Event::Lost(frames, items)),
-    })?;
+    });
+    if let Err(error) = listed {
+        return report.tell(&Event::NotOpened(format!("cannot be listed: {error:#}")));
+    }
     report.tell(&Event::Ready)?;
     if orders.transactions > 0 {
+        let cursors = match cursors {
+            Some(cursors) => cursors,
+            None => told_cursors()?,
+        };
         put_and_take(orders, report, &store, cursors, waiting)?;
     }
     let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
@@ -138,7 +186,7 @@ fn put_and_take<S: Store>(
     report: &Arc<Report>,
     store: &Arc<S>,
     cursors: BTreeMap<u32, u64>,
-    waiting: u64,
+    waiting: i64,
 ) -> Result<()> {
     let switches = Arc::new(Switches::new(orders.take, waiting));
     let listener = Arc::clone(&switches);
@@ -169,6 +217,18 @@ fn put_and_take<S: Store>(
         switches.stop();
         taker.join().ok().context("the taker panicked")?
     })
+}
+
+/// Where the producers are to go on, as the rig says: pairs of producer and number on a line.
+fn told_cursors() -> Result<BTreeMap<u32, u64>> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    let mut words = line.split_ascii_whitespace();
+    let mut cursors = BTreeMap::new();
+    while let Some((producer, number)) = words.next().zip(words.next()) {
+        cursors.insert(producer.parse()?, number.parse()?);
+    }
+    Ok(cursors)
 }
 
 /// Obeys the rig: `stop`, `take`, `hold`. When it is gone, so is the reason to go on.

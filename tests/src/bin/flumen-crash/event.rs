@@ -74,7 +74,7 @@ pub(crate) enum Event {
     /// It was refused and is not in the store; why, in one word.
     Refused { transaction: u64, reason: String },
     /// Nobody knows whether it is in the store.
-    Unknown { transaction: u64 },
+    Unknown { transaction: u64, reason: String },
     /// An item was taken.
     Taken(Item),
     /// Nothing can be taken now; why.
@@ -124,7 +124,10 @@ impl fmt::Display for Event {
                 transaction,
                 reason,
             } => write!(f, "refused {transaction} {}", one_line(reason)),
-            Event::Unknown { transaction } => write!(f, "unknown {transaction}"),
+            Event::Unknown {
+                transaction,
+                reason,
+            } => write!(f, "unknown {transaction} {}", one_line(reason)),
             Event::Taken(item) => write!(f, "taken {item}"),
             Event::TakeFailed(reason) => write!(f, "take-failed {}", one_line(reason)),
             Event::Returned(producer, number) => write!(f, "returned {producer} {number}"),
@@ -190,6 +193,7 @@ impl FromStr for Event {
             },
             "unknown" => Event::Unknown {
                 transaction: words.number()?,
+                reason: words.rest(),
             },
             "taken" => Event::Taken(words.item()?),
             "take-failed" => Event::TakeFailed(words.rest()),
@@ -296,7 +300,10 @@ mod tests {
                 transaction: 4,
                 reason: "full".into(),
             },
-            Event::Unknown { transaction: 5 },
+            Event::Unknown {
+                transaction: 5,
+                reason: "the disk".into(),
+            },
             Event::Taken(item),
             Event::TakeFailed("the disk".into()),
             Event::Returned(2, 7),

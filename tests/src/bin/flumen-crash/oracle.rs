@@ -121,6 +121,8 @@ pub(crate) struct Oracle {
     violations: Vec<Violation>,
     /// The disk goes while the driver runs, and what cannot be read then may be there again later.
     reads_may_fail: bool,
+    /// Whether the store tells where the producers are.
+    tells_state: bool,
     /// Openings are not judged.
     blind: bool,
     /// Bytes of a segment, for I9; 0 when it is not looked at.
@@ -129,9 +131,10 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     /// An empty ledger for a store with segments of this size.
-    pub(crate) fn new(segment_bytes: u64) -> Oracle {
+    pub(crate) fn new(segment_bytes: u64, tells_state: bool) -> Oracle {
         Oracle {
             segment_bytes,
+            tells_state,
             ..Oracle::default()
         }
     }
@@ -344,6 +347,16 @@ impl Oracle {
     pub(crate) fn waiting(&self) -> usize {
         let waits = |known: &&Known| known.put == Put::Confirmed && known.gone != Gone::Yes;
         self.items.values().filter(waits).count()
+    }
+
+    /// Where the producers are to go on, as a line for a driver whose store does not know.
+    pub(crate) fn cursors(&self) -> String {
+        let mut last: BTreeMap<u32, u64> = BTreeMap::new();
+        for (producer, number) in self.items.keys() {
+            last.insert(*producer, *number);
+        }
+        let words: Vec<_> = last.iter().map(|(p, n)| format!("{p} {n}")).collect();
+        words.join(" ")
     }
 
     /// Where the confirmed transactions stand of which something waits, as far as the store told.

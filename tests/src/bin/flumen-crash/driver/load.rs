@@ -38,12 +38,13 @@ pub(crate) struct Switches {
 struct State {
     stop: bool,
     taking: bool,
-    /// Items that wait in the store.
-    waiting: u64,
+    /// Items that wait in the store. Below nothing for a moment, when what was put is acknowledged
+    /// before its producer heard of it.
+    waiting: i64,
 }
 
 impl Switches {
-    pub(crate) fn new(taking: bool, waiting: u64) -> Switches {
+    pub(crate) fn new(taking: bool, waiting: i64) -> Switches {
         let stop = false;
         Switches {
             state: Mutex::new(State {
@@ -115,7 +116,7 @@ impl<S: Store> Load<'_, S> {
         let mut chance = Chance::new(orders.seed ^ (orders.run << 16) ^ u64::from(producer) << 8);
         let mut confirmed = 0;
         for attempt in 0u64.. {
-            let most = orders.backlog_max;
+            let most = i64::try_from(orders.backlog_max).unwrap_or(i64::MAX);
             let full = |state: &State| !state.stop && state.waiting > most;
             if confirmed == orders.transactions || !self.switches.wait_while(full) {
                 break;
@@ -128,13 +129,19 @@ impl<S: Store> Load<'_, S> {
                 PutOutcome::Confirmed(place) => {
                     cursor = batch.cursor;
                     confirmed += 1;
-                    let added = batch.bodies.len() as u64;
+                    let added = batch.bodies.len() as i64;
                     self.switches.change(|state| state.waiting += added);
                     (Event::Confirmed { transaction, place }, true)
                 }
                 PutOutcome::Full => (refused(transaction, "full"), self.switches.pause()),
                 PutOutcome::Failed(reason) => (refused(transaction, &reason), false),
-                PutOutcome::Unknown => (Event::Unknown { transaction }, false),
+                PutOutcome::Unknown(reason) => (
+                    Event::Unknown {
+                        transaction,
+                        reason,
+                    },
+                    false,
+                ),
             };
             self.report.tell(&event)?;
             if !go_on {
@@ -215,8 +222,7 @@ impl<S: Store> Load<'_, S> {
         match self.store.acknowledge(lease, &kept) {
             _ if count == 0 => Ok(()),
             Ok(()) => {
-                self.switches
-                    .change(|state| state.waiting = state.waiting.saturating_sub(count));
+                self.switches.change(|state| state.waiting -= count as i64);
                 self.report.tell(&Event::Acknowledged { step })
             }
             Err(error) => {

@@ -135,8 +135,8 @@ impl Store for LogStore {
         self.opened
     }
 
-    fn cursors(&self) -> BTreeMap<u32, u64> {
-        self.cursors.clone()
+    fn cursors(&self) -> Option<BTreeMap<u32, u64>> {
+        Some(self.cursors.clone())
     }
 
     fn list(&self, seen: &mut dyn FnMut(Seen) -> Result<()>) -> Result<()> {
@@ -185,7 +185,7 @@ impl Store for LogStore {
             }
             Err(error) => match error.refusal {
                 Refusal::Full | Refusal::Busy => PutOutcome::Full,
-                Refusal::Unknown(_) => PutOutcome::Unknown,
+                Refusal::Unknown(failure) => PutOutcome::Unknown(failure.to_string()),
                 other => PutOutcome::Failed(other.to_string()),
             },
         }

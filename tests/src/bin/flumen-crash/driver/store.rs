@@ -24,7 +24,7 @@ pub(crate) enum PutOutcome {
     /// Not in the store, which takes nothing more.
     Failed(String),
     /// Perhaps in the store, which takes nothing more.
-    Unknown,
+    Unknown(String),
 }
 
 /// A put: the bodies of one producer, and the state that belongs to them.
@@ -43,8 +43,9 @@ pub(crate) trait Store: Send + Sync {
     /// What was found at the opening.
     fn opened(&self) -> Opened;
 
-    /// The state that was found at the opening.
-    fn cursors(&self) -> BTreeMap<u32, u64>;
+    /// The state of the producers that was found at the opening. Nothing when the store was given
+    /// none; then the rig says where they are to go on.
+    fn cursors(&self) -> Option<BTreeMap<u32, u64>>;
 
     /// Shows all that waits, in order, before anything is put or taken.
     ///

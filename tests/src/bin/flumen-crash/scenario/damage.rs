@@ -81,8 +81,8 @@ pub(super) fn foreign(round: &Round) -> Result<Vec<Violation>> {
     let mut rig = loaded(round, "store")?;
     let stranger = loaded(round, "other")?;
     let mut chance = round.chance();
-    let segments = segments(&rig.orders.folder)?;
-    let others = self::segments(&stranger.orders.folder)?;
+    let segments = segments(&rig.orders.log_folder())?;
+    let others = self::segments(&stranger.orders.log_folder())?;
     let own = chosen(&segments, &mut chance)?;
     let other = chosen(&others, &mut chance)?;
     let kept = round.folder.join("kept");
@@ -114,7 +114,7 @@ fn damaged(
     harm: impl FnOnce(&[Segment], &mut Chance) -> Result<Vec<Damage>>,
 ) -> Result<Vec<Violation>> {
     let mut rig = loaded(round, "store")?;
-    let segments = segments(&rig.orders.folder)?;
+    let segments = segments(&rig.orders.log_folder())?;
     for damage in harm(&segments, &mut round.chance())? {
         rig.oracle.damaged(damage);
     }

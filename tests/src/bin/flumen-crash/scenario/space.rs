@@ -36,12 +36,19 @@ fn full(round: &Round, volume: &Volume) -> Result<Vec<Violation>> {
     rig.orders.take = false;
     // The folder exists and the log has what it keeps back before the volume is full.
     rig.run_and_kill(20 + chance.below(200))?;
-    rig.run(&[], |oracle, _, _| {
+    rig.run(&[], |oracle, event, _| {
         Ok(match oracle.refused().0 >= 3 {
             true => Next::Kill,
-            false => Next::Go,
+            false => power::until_it_fails(oracle, event),
         })
     })?;
+    if rig.oracle.refused().1 != "full" {
+        let what = format!(
+            "on a volume without room a put was told {:?}",
+            rig.oracle.refused()
+        );
+        rig.oracle.violate("I10", what);
+    }
     let filler = volume.fill()?;
     // A restart on a full volume, killed a few times on the way.
     for _ in 0..3 {

@@ -112,7 +112,7 @@ pub(super) fn clocks(round: &Round) -> Result<Vec<Violation>> {
                 false => Next::Go,
             })
         })?;
-        for entry in fs::read_dir(&rig.orders.folder)? {
+        for entry in fs::read_dir(rig.orders.log_folder())? {
             let time = match chance.once_in(2) {
                 true => now - DECADES,
                 false => now + DECADES,
