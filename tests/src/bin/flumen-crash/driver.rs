@@ -13,7 +13,6 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use crate::event::Event;
-use crate::mutation::Mutation;
 use channel_store::ChannelStore;
 use load::{Load, Switches};
 use log_store::LogStore;
@@ -25,7 +24,6 @@ mod load;
 mod log_store;
 mod report;
 mod store;
-mod weakened;
 
 /// Which kind of store is driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +72,8 @@ pub(crate) struct Orders {
     pub(crate) backlog_max: u64,
     /// Whether anything is taken from the start.
     pub(crate) take: bool,
-    pub(crate) mutation: Option<Mutation>,
+    /// The name of a protection that the log goes without.
+    pub(crate) mutation: Option<String>,
 }
 
 impl Orders {
@@ -119,8 +118,8 @@ impl Orders {
         flag("segments-max", self.segments_max.to_string());
         flag("backlog-max", self.backlog_max.to_string());
         flag("take", self.take.to_string());
-        if let Some(mutation) = self.mutation {
-            flag("mutation", mutation.name().to_owned());
+        if let Some(mutation) = &self.mutation {
+            flag("mutation", mutation.clone());
         }
         arguments
     }

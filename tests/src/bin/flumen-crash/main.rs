@@ -24,7 +24,13 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use arguments::{Run, parse};
-use scenario::{Choice, Scenario, play};
+use driver::Kind;
+use mutation::Mutation;
+use scenario::{Choice, Outcome, Scenario, play};
+
+/// What a machine has to have.
+const NEEDS: &str = "the rig needs Linux, root, loop devices, /dev/fuse, and the programs unshare, \
+                     mount, mkfs.ext4, strace and perl";
 
 /// The first broken promises tell the story.
 const VIOLATIONS_SHOWN: usize = 5;
@@ -44,6 +50,7 @@ fn main() -> ExitCode {
         Run::Drive(orders) => driver::run(&orders).map(|()| true),
         Run::Disk(folder, bytes) => faulty_disk::serve(&folder, bytes).map(|()| true),
         Run::Apart(words) => apart(&words),
+        Run::Weaken(mutations, choice) => weaken_all(&mutations, &choice),
         Run::Play(scenarios, choice) => play_all(&scenarios, &choice),
     });
     match outcome {
@@ -62,43 +69,82 @@ fn apart(words: &[String]) -> Result<bool> {
     let status = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "--"])
         .arg(own)
-        .arg("play")
         .args(words)
         .status()
         .context("start unshare, of the package util-linux")?;
     match status.code() {
         Some(0) => Ok(true),
         Some(code) if code == i32::from(arguments::BROKEN) => Ok(false),
-        _ => bail!(
-            "the scenarios were not played; mounting needs root, and strace, mount, mkfs.ext4 and perl"
-        ),
+        _ => bail!("nothing was decided; {NEEDS}"),
     }
 }
 
+/// Plays scenarios and tells what came of them.
 fn play_all(scenarios: &[&'static Scenario], choice: &Choice) -> Result<bool> {
     let mut kept = true;
     for scenario in scenarios {
         let outcome = play(scenario, choice)?;
-        let seconds = outcome.elapsed.as_secs_f64();
-        let Some((round, violations)) = &outcome.broken else {
-            println!(
-                "{:<24} {:>5} rounds {seconds:>7.1} s  kept",
-                scenario.name, outcome.rounds
-            );
-            continue;
-        };
-        kept = false;
-        println!(
-            "{:<24} {:>5} rounds {seconds:>7.1} s  BROKEN in round {round}:",
-            scenario.name, outcome.rounds
-        );
-        for violation in violations.iter().take(VIOLATIONS_SHOWN) {
-            println!("  {violation}");
-        }
-        println!(
-            "  again: flumen-crash run {} --seed {} --round {round}",
-            scenario.name, choice.seed
-        );
+        kept &= outcome.broken.is_none();
+        tell(scenario, choice, &outcome);
     }
     Ok(kept)
+}
+
+fn tell(scenario: &Scenario, choice: &Choice, outcome: &Outcome) {
+    let name = scenario.name;
+    let (rounds, seconds) = (outcome.rounds, outcome.elapsed.as_secs_f64());
+    let store = choice.kind.name();
+    let Some((round, violations)) = &outcome.broken else {
+        println!("{name:<24} {store:<8} {rounds:>5} rounds {seconds:>7.1} s  kept");
+        return;
+    };
+    println!("{name:<24} {store:<8} {rounds:>5} rounds {seconds:>7.1} s  BROKEN in round {round}:");
+    for violation in violations.iter().take(VIOLATIONS_SHOWN) {
+        println!("  {violation}");
+    }
+    let mutation = choice.mutation.as_ref();
+    let mutation = mutation.map_or(String::new(), |name| format!(" --mutation {name}"));
+    println!(
+        "  again: flumen-crash run {name} --store {store} --seed {} --round {round}{mutation}",
+        choice.seed
+    );
+}
+
+/// Switches protections off and sees that a scenario breaks.
+fn weaken_all(mutations: &[&'static Mutation], choice: &Choice) -> Result<bool> {
+    let mut all_noticed = true;
+    for mutation in mutations {
+        let mut noticed = false;
+        for scenario in mutation.scenarios {
+            let scenario = scenario::named(scenario).context("the table names a scenario")?;
+            let choice = Choice {
+                kind: Kind::Log,
+                mutation: Some(mutation.name.to_owned()),
+                rounds: Some(choice.rounds.unwrap_or(mutation.rounds)),
+                ..choice.clone()
+            };
+            let outcome = play(scenario, &choice)?;
+            let seconds = outcome.elapsed.as_secs_f64();
+            let Some((round, violations)) = &outcome.broken else {
+                continue;
+            };
+            let first = violations.first().map(ToString::to_string);
+            println!(
+                "{:<16} noticed by {:<16} in round {round:>3}, {seconds:>5.1} s: {}",
+                mutation.name,
+                scenario.name,
+                first.unwrap_or_default()
+            );
+            noticed = true;
+            break;
+        }
+        if !noticed {
+            println!(
+                "{:<16} NOT NOTICED by {:?}",
+                mutation.name, mutation.scenarios
+            );
+        }
+        all_noticed &= noticed;
+    }
+    Ok(all_noticed)
 }

@@ -308,19 +308,9 @@ impl Oracle {
         self.run.ready
     }
 
-    /// What the present run found when it opened the store.
-    pub(crate) fn opened(&self) -> Option<Opened> {
-        self.run.opened
-    }
-
     /// Why the present run did not open the store.
     pub(crate) fn not_opened(&self) -> Option<&str> {
         self.run.not_opened.as_deref()
-    }
-
-    /// What the present run listed.
-    pub(crate) fn listed(&self) -> &[Item] {
-        &self.run.listed
     }
 
     /// Descriptors before the store was closed, when the present run got so far.
@@ -357,17 +347,6 @@ impl Oracle {
         }
         let words: Vec<_> = last.iter().map(|(p, n)| format!("{p} {n}")).collect();
         words.join(" ")
-    }
-
-    /// Where the confirmed transactions stand of which something waits, as far as the store told.
-    pub(crate) fn places(&self) -> Vec<Place> {
-        let waits = |transaction: &u64| {
-            let keys = self.transactions.get(transaction).into_iter().flatten();
-            keys.filter_map(|key| self.items.get(key))
-                .any(|known| known.gone != Gone::Yes)
-        };
-        let there = self.places.iter().filter(|(t, _)| waits(t));
-        there.map(|(_, place)| *place).collect()
     }
 }
 

@@ -43,8 +43,6 @@ pub(crate) enum Next {
 pub(crate) struct End {
     /// Of the driver or of its wrapper, which repeats it.
     pub(crate) status: ExitStatus,
-    /// Events that were told.
-    pub(crate) events: u64,
 }
 
 impl End {
@@ -105,7 +103,6 @@ impl Rig {
         let (mut driver, watch) = start(wrapper, &self.orders)?;
         let told = driver.child.stdout.take().context("no pipe")?;
         let mut told = BufReader::new(told);
-        let mut events = 0;
         let mut line = String::new();
         let mut last = VecDeque::new();
         loop {
@@ -117,7 +114,6 @@ impl Rig {
             };
             let event: Event = whole.parse().with_context(|| line.clone())?;
             self.oracle.see(event.clone());
-            events += 1;
             if event == Event::Ready && !self.orders.kind.tells_state() {
                 driver.order(&self.oracle.cursors());
             }
@@ -141,7 +137,7 @@ impl Rig {
             let what = format!("the driver ended with {status}: see what it printed");
             self.oracle.violate("no panic", what);
         }
-        Ok(End { status, events })
+        Ok(End { status })
     }
 
     /// Lets a driver run under load and kills it after so many events.

@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 
 use crate::body::Chance;
 use crate::driver::{Kind, Orders};
-use crate::mutation::Mutation;
 use crate::oracle::Violation;
 use crate::rig::Rig;
 
@@ -159,7 +158,7 @@ pub(crate) struct Round {
     pub(crate) number: u64,
     pub(crate) seed: u64,
     pub(crate) kind: Kind,
-    pub(crate) mutation: Option<Mutation>,
+    pub(crate) mutation: Option<String>,
     /// An empty folder of its own.
     pub(crate) folder: PathBuf,
 }
@@ -174,7 +173,7 @@ impl Round {
     pub(crate) fn orders(&self, store: &str) -> Orders {
         let seed = self.chance().next();
         Orders {
-            mutation: self.mutation,
+            mutation: self.mutation.clone(),
             ..Orders::new(self.kind, &self.folder.join(store), seed)
         }
     }
@@ -190,7 +189,7 @@ impl Round {
 pub(crate) struct Choice {
     pub(crate) seed: u64,
     pub(crate) kind: Kind,
-    pub(crate) mutation: Option<Mutation>,
+    pub(crate) mutation: Option<String>,
     /// One round only.
     pub(crate) round: Option<u64>,
     /// Rounds; when nothing is said, those of the short form.
@@ -236,7 +235,7 @@ pub(crate) fn play(scenario: &Scenario, choice: &Choice) -> Result<Outcome> {
             number,
             seed: choice.seed,
             kind: choice.kind,
-            mutation: choice.mutation,
+            mutation: choice.mutation.clone(),
             folder: folder.path().to_owned(),
         };
         rounds += 1;

@@ -14,7 +14,6 @@ use flumen_wal::{
 
 use super::Orders;
 use super::store::{Batch, PutOutcome, Seen, Store};
-use super::weakened::Weakened;
 use crate::body;
 use crate::event::{Item, Opened, Place};
 
@@ -52,10 +51,7 @@ struct Cursors(Arc<Mutex<BTreeMap<u32, u64>>>);
 impl LogStore {
     pub(crate) fn open(orders: &Orders) -> Result<LogStore> {
         let folder: Arc<dyn LogIo> = Arc::new(Folder::new(&orders.folder));
-        let io = match orders.mutation {
-            Some(mutation) => Weakened::new(folder, mutation),
-            None => folder,
-        };
+        let io = disk(folder, orders.mutation.as_deref())?;
         let options = Options {
             segment_bytes: orders.segment_bytes,
             segments_max: orders.segments_max,
@@ -245,6 +241,17 @@ impl Store for LogStore {
     fn close(self) {
         // A log that failed says so here; the driver has told what it had to.
         let _ = self.log.close();
+    }
+}
+
+/// The disk of the log, whole or without one protection.
+fn disk(folder: Arc<dyn LogIo>, mutation: Option<&str>) -> Result<Arc<dyn LogIo>> {
+    match mutation {
+        None => Ok(folder),
+        #[cfg(feature = "mutations")]
+        Some(name) => crate::mutation::weakened(folder, name),
+        #[cfg(not(feature = "mutations"))]
+        Some(name) => crate::mutation::check(name).map(|()| folder),
     }
 }
 
