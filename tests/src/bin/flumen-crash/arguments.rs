@@ -12,7 +12,7 @@ use crate::scenario::{self, Choice, SCENARIOS, Scenario};
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
-usage: flumen-crash list
+usage: flumen-crash list [--short]
        flumen-crash run [SCENARIO ...] [FLAGS]
        flumen-crash mutations [PROTECTION ...] [FLAGS]
 
@@ -39,8 +39,8 @@ pub(crate) const NOT_PLAYED: u8 = 2;
 pub(crate) enum Run {
     /// Print [`HELP`].
     Help,
-    /// Print the scenarios.
-    List,
+    /// Print the scenarios, all or those of the short form.
+    List { short: bool },
     /// Play in a process of its own, with these words.
     Apart(Vec<String>),
     /// Switch protections off, here.
@@ -72,7 +72,9 @@ impl std::fmt::Debug for Scenario {
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Run> {
     match parser.next()? {
         Some(Value(verb)) => match verb.string()?.as_str() {
-            "list" => Ok(Run::List),
+            "list" => Ok(Run::List {
+                short: parser.next()? == Some(Long("short")),
+            }),
             "run" => {
                 let words = parser.raw_args()?.map(ValueExt::string);
                 let words = words.collect::<Result<Vec<_>, _>>()?;
@@ -180,6 +182,7 @@ fn drive(mut parser: lexopt::Parser) -> Result<Orders> {
             Long("segments-max") => orders.segments_max = parser.value()?.parse()?,
             Long("backlog-max") => orders.backlog_max = parser.value()?.parse()?,
             Long("take") => orders.take = parser.value()?.parse()?,
+            Long("descriptors") => orders.descriptors = Some(parser.value()?.parse()?),
             Long("mutation") => orders.mutation = Some(parser.value()?.string()?),
             other => return Err(other.unexpected().into()),
         }

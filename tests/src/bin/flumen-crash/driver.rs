@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::event::Event;
 use channel_store::ChannelStore;
@@ -72,6 +73,8 @@ pub(crate) struct Orders {
     pub(crate) backlog_max: u64,
     /// Whether anything is taken from the start.
     pub(crate) take: bool,
+    /// Descriptors that the driver may have beside those that it has at its start.
+    pub(crate) descriptors: Option<u64>,
     /// The name of a protection that the log goes without.
     pub(crate) mutation: Option<String>,
 }
@@ -92,6 +95,7 @@ impl Orders {
             capacity_events: 100_000,
             backlog_max: 300,
             take: true,
+            descriptors: None,
             mutation: None,
         }
     }
@@ -118,6 +122,9 @@ impl Orders {
         flag("segments-max", self.segments_max.to_string());
         flag("backlog-max", self.backlog_max.to_string());
         flag("take", self.take.to_string());
+        if let Some(descriptors) = self.descriptors {
+            flag("descriptors", descriptors.to_string());
+        }
         if let Some(mutation) = &self.mutation {
             flag("mutation", mutation.clone());
         }
@@ -131,6 +138,12 @@ impl Orders {
 /// When nobody listens any more, or the folder cannot be made.
 pub(crate) fn run(orders: &Orders) -> Result<()> {
     std::fs::create_dir_all(&orders.folder).context("make the folder of the store")?;
+    if let Some(more) = orders.descriptors {
+        let current = Some(open_descriptors() + more);
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = current;
+        setrlimit(Resource::Nofile, limit).context("bound the descriptors")?;
+    }
     let report = Arc::new(Report::default());
     match orders.kind {
         Kind::Log => open_and_drive(orders, &report, LogStore::open),
@@ -174,10 +187,16 @@ fn drive<S: Store>(orders: &Orders, report: &Arc<Report>, store: Arc<S>) -> Resu
         };
         put_and_take(orders, report, &store, cursors, waiting)?;
     }
-    let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let descriptors = open_descriptors();
     let store = Arc::into_inner(store).context("a thread still has the store")?;
     store.close();
-    report.tell(&Event::Closed(descriptors as u64))
+    report.tell(&Event::Closed(descriptors))
+}
+
+fn open_descriptors() -> u64 {
+    let open = std::fs::read_dir("/proc/self/fd");
+    // That of the folder itself is among them.
+    open.map_or(0, |open| open.count() as u64 - 1)
 }
 
 fn put_and_take<S: Store>(

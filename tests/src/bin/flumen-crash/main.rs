@@ -41,8 +41,9 @@ fn main() -> ExitCode {
             println!("{}", arguments::HELP);
             Ok(true)
         }
-        Run::List => {
-            for scenario in scenario::SCENARIOS {
+        Run::List { short } => {
+            let listed = |scenario: &&Scenario| !short || scenario.short_rounds > 0;
+            for scenario in scenario::SCENARIOS.iter().filter(listed) {
                 println!("{:<24} {}", scenario.name, scenario.about);
             }
             Ok(true)

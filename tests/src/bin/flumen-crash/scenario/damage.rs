@@ -78,12 +78,24 @@ pub(super) fn files(round: &Round) -> Result<Vec<Violation>> {
 /// A segment of another log lies in the place of one. Either the log is not opened, says so, and is
 /// whole when the right file is back; or it says what the other file took the place of.
 pub(super) fn foreign(round: &Round) -> Result<Vec<Violation>> {
+    in_place(round, |segments, chance| {
+        chance.below(segments.saturating_sub(1))
+    })
+}
+
+/// The same with the newest, which no other segment tells of.
+pub(super) fn foreign_newest(round: &Round) -> Result<Vec<Violation>> {
+    in_place(round, |segments, _| segments.saturating_sub(1))
+}
+
+fn in_place(round: &Round, choose: impl FnOnce(u64, &mut Chance) -> u64) -> Result<Vec<Violation>> {
     let mut rig = loaded(round, "store")?;
     let stranger = loaded(round, "other")?;
     let mut chance = round.chance();
     let segments = segments(&rig.orders.log_folder())?;
     let others = self::segments(&stranger.orders.log_folder())?;
-    let own = chosen(&segments, &mut chance)?;
+    let index = choose(segments.len() as u64, &mut chance) as usize;
+    let own = segments.get(index).context("the store has no segment")?;
     let other = chosen(&others, &mut chance)?;
     let kept = round.folder.join("kept");
     fs::copy(&own.path, &kept)?;

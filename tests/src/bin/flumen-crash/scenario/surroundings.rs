@@ -14,6 +14,9 @@ use crate::rig::{Next, Rig};
 /// Length of a pause. Long against everything that a store waits for by itself.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// So many a store needs at most to be opened.
+const DESCRIPTORS_MAX: u64 = 8;
+
 /// Far from now, for the times of files.
 const DECADES: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
@@ -133,12 +136,11 @@ pub(super) fn descriptors(round: &Round) -> Result<Vec<Violation>> {
     let mut rig = round.rig();
     let mut chance = round.chance();
     rig.run_and_kill(1 + chance.below(1_000))?;
-    for most in 4..12 {
-        let script = format!("ulimit -n {most} && exec \"$@\"");
-        let words = ["sh", "-c", &script, "sh"].map(str::to_owned);
+    for descriptors in 0..DESCRIPTORS_MAX {
+        rig.orders.descriptors = Some(descriptors);
         let mut events = 0;
         rig.oracle.forgive_reads(true);
-        rig.run(&words, |_, event, _| {
+        rig.run(&[], |_, event, _| {
             events += 1;
             let failed = matches!(
                 event,
@@ -151,6 +153,7 @@ pub(super) fn descriptors(round: &Round) -> Result<Vec<Violation>> {
         })?;
         rig.oracle.forgive_reads(false);
     }
+    rig.orders.descriptors = None;
     rig.verify()?;
     Ok(rig.verdict())
 }
