@@ -30,6 +30,7 @@ scenarios! {
     kill_at_random = "kill-at-random"
     power_cut = "power-cut"
     power_cut_with_torn_writes = "power-cut-torn"
+    a_power_cut_after_a_kill = "power-cut-after-kill"
     an_error_once = "error-once"
     an_error_with_a_dropped_write = "error-dropped"
     errors_for_ever = "error-for-ever"

@@ -10,7 +10,7 @@
 //! | line | |
 //! |---|---|
 //! | `cut SEED` | the power goes now |
-//! | `cut-at-flush N SEED` | the power goes behind the n-th flush from now |
+//! | `cut-at-flush N SEED` | the power goes at the n-th flush from now: before it when the seed is even, else behind it |
 //! | `fail-frame N` | the n-th write from now that carries frames of the log fails, and is not kept |
 //! | `restore` | the power is back |
 

@@ -68,9 +68,19 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         rounds: 100,
     },
     Mutation {
-        name: "previous-end",
-        scenarios: &["error-once", "error-dropped"],
-        rounds: 100,
+        name: "fall-back",
+        scenarios: &["damage-bit"],
+        rounds: 60,
+    },
+    Mutation {
+        name: "head-first",
+        scenarios: &["power-cut-torn", "power-cut", "kill-at-call"],
+        rounds: 60,
+    },
+    Mutation {
+        name: "sync-at-opening",
+        scenarios: &["power-cut-after-kill"],
+        rounds: 60,
     },
     Mutation {
         name: "reserve",

@@ -62,6 +62,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         round: power::by_faulty_disk,
     },
     Scenario {
+        name: "power-cut-after-kill",
+        about: "kill -9, an opening, and a power cut as soon as it showed what it found",
+        short_rounds: 4,
+        round: power::after_kill,
+    },
+    Scenario {
         name: "error-once",
         about: "a write or a sync fails once, and the power goes soon after",
         short_rounds: 6,

@@ -73,14 +73,24 @@ impl Image {
         if self.off {
             return Err(Refused);
         }
+        let last = match &mut self.cut {
+            Some((left, seed)) => {
+                *left = left.saturating_sub(1);
+                (*left == 0).then_some(*seed)
+            }
+            None => None,
+        };
+        // Half of the cuts come before the flush, when all of a group is at stake; half behind it,
+        // when its answer is on its way.
+        if let Some(seed) = last.filter(|seed| seed.is_multiple_of(2)) {
+            self.cut(seed);
+            return Err(Refused);
+        }
         for (offset, bytes) in std::mem::take(&mut self.pending) {
             put(&mut self.stable, offset, &bytes);
         }
-        if let Some((left, seed)) = self.cut {
-            match left {
-                0 | 1 => self.cut(seed),
-                _ => self.cut = Some((left - 1, seed)),
-            }
+        if let Some(seed) = last {
+            self.cut(seed);
         }
         Ok(())
     }
@@ -123,7 +133,7 @@ impl Image {
         }
     }
 
-    /// Takes the power behind the n-th flush from now.
+    /// Takes the power at the n-th flush from now: before it when the seed is even, else behind it.
     pub(crate) fn cut_at_flush(&mut self, number: u64, seed: u64) {
         self.cut = Some((number, seed));
     }
@@ -206,7 +216,7 @@ mod tests {
     #[test]
     fn the_power_goes_behind_the_flush_that_was_named() {
         let mut image = Image::new(SIZE);
-        image.cut_at_flush(2, 0);
+        image.cut_at_flush(2, 1);
         for number in 1..=2u8 {
             image.write(0, &[number; 512]).unwrap();
             image.flush().unwrap();
@@ -214,6 +224,20 @@ mod tests {
         assert_eq!(image.flush(), Err(Refused));
         image.restore();
         assert_eq!(image.read(0, 512).unwrap(), [2; 512]);
+    }
+
+    #[test]
+    fn or_before_it() {
+        for seed in (0..40).step_by(2) {
+            let mut image = Image::new(SIZE);
+            image.cut_at_flush(2, seed);
+            image.write(0, &[1; 512]).unwrap();
+            image.flush().unwrap();
+            image.write(512, &[2; 512]).unwrap();
+            assert_eq!(image.flush(), Err(Refused));
+            image.restore();
+            assert_eq!(image.read(0, 512).unwrap(), [1; 512]);
+        }
     }
 
     #[test]

@@ -136,6 +136,14 @@ impl Oracle {
             }
             return;
         }
+        let one_byte = self
+            .damage
+            .iter()
+            .all(|damage| damage.bytes.end - damage.bytes.start == 1);
+        if one_byte && !self.damage.is_empty() && opened.without_snapshot > 0 {
+            let what = "one byte was damaged, and no snapshot is left".to_owned();
+            self.violate("I11", what);
+        }
         // An acknowledgement that was hit leaves its items waiting, or lost with their frames.
         let gone = self.items.values().filter(|k| k.gone != Gone::No);
         let most = missing + gone.count() as u64;

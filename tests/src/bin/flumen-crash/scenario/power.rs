@@ -42,7 +42,7 @@ pub(super) fn by_shutdown(round: &Round) -> Result<Vec<Violation>> {
     Ok(rig.verdict())
 }
 
-/// The disk below the file system loses its power behind some flush, with a part of what was not
+/// The disk below the file system loses its power at some flush, with a part of what was not
 /// flushed on the medium, torn sector by sector.
 pub(super) fn by_faulty_disk(round: &Round) -> Result<Vec<Violation>> {
     let mut volume = Volume::faulty(VOLUME_MEBIBYTES)?;
@@ -56,7 +56,32 @@ pub(super) fn by_faulty_disk(round: &Round) -> Result<Vec<Violation>> {
     Ok(rig.verdict())
 }
 
-/// Runs a driver until the power goes behind this flush, and brings the machine back.
+/// The process is killed, the next one opens the store and shows what it found, and then the power
+/// goes: what was shown may have been delivered, so it stays.
+pub(super) fn after_kill(round: &Round) -> Result<Vec<Violation>> {
+    let mut volume = Volume::faulty(VOLUME_MEBIBYTES)?;
+    let mut rig = on(round, &volume);
+    let mut chance = round.chance();
+    for _ in 0..CUTS {
+        rig.run_and_kill(1 + chance.below(1_000))?;
+        let seed = chance.next();
+        rig.run(&[], |_, event, _| {
+            Ok(match event {
+                Event::Ready => {
+                    volume.disk(&format!("cut {seed}"))?;
+                    Next::Kill
+                }
+                _ => Next::Go,
+            })
+        })?;
+        rig.expect_ready();
+        volume.remount()?;
+    }
+    rig.verify()?;
+    Ok(rig.verdict())
+}
+
+/// Runs a driver until the power goes at this flush, and brings the machine back.
 pub(super) fn cut_at_flush(
     rig: &mut Rig,
     volume: &mut Volume,
