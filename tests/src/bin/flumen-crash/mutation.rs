@@ -78,11 +78,6 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         rounds: 60,
     },
     Mutation {
-        name: "sync-at-opening",
-        scenarios: &["power-cut-after-kill"],
-        rounds: 60,
-    },
-    Mutation {
         name: "reserve",
         scenarios: &["full-tmpfs"],
         rounds: 3,

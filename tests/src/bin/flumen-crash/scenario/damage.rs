@@ -24,7 +24,12 @@ const EVENTS: u64 = 900;
 /// One bit is turned.
 pub(super) fn bit(round: &Round) -> Result<Vec<Violation>> {
     damaged(round, |segments, chance| {
-        let segment = chosen(segments, chance)?;
+        // The newest is the one that nothing else tells of.
+        let newest = segments.last().filter(|_| chance.once_in(2));
+        let segment = match newest {
+            Some(newest) => newest,
+            None => chosen(segments, chance)?,
+        };
         let at = some_byte(round.number, segment, chance);
         let mut byte = [0];
         segment.file()?.read_exact_at(&mut byte, at)?;
@@ -139,7 +144,11 @@ fn damaged(
 fn loaded(round: &Round, name: &str) -> Result<Rig> {
     let mut rig = Rig::new(round.orders(name));
     rig.orders.take = round.number % 4 >= 2;
-    rig.orders.backlog_max = u64::MAX;
+    // With so few waiting, segments are freed as fast as they can be.
+    rig.orders.backlog_max = match rig.orders.take {
+        true => 10,
+        false => u64::MAX,
+    };
     let mut events = 0;
     rig.run(&[], |_, _, _| {
         events += 1;
