@@ -34,7 +34,10 @@ pub(super) fn by_shutdown(round: &Round) -> Result<Vec<Violation>> {
             if events == after {
                 volume.shut_down()?;
             }
-            Ok(until_it_fails(oracle, event))
+            Ok(match events >= EVENTS_MAX {
+                true => Next::Kill,
+                false => until_it_fails(oracle, event),
+            })
         })?;
         volume.remount()?;
     }
