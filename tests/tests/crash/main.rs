@@ -34,6 +34,7 @@ scenarios! {
     an_error_once = "error-once"
     an_error_with_a_dropped_write = "error-dropped"
     errors_for_ever = "error-for-ever"
+    reads_that_fail_for_a_moment = "error-reading"
     a_full_ext4 = "full-ext4"
     a_full_tmpfs = "full-tmpfs"
     a_turned_bit = "damage-bit"

@@ -55,12 +55,12 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "body-checksum",
         scenarios: &["damage-bit"],
-        rounds: 60,
+        rounds: 120,
     },
     Mutation {
         name: "durable-mark",
         scenarios: &["damage-bit", "damage-blocks"],
-        rounds: 60,
+        rounds: 120,
     },
     Mutation {
         name: "torn-tail",
@@ -70,7 +70,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "fall-back",
         scenarios: &["damage-bit"],
-        rounds: 60,
+        rounds: 120,
     },
     Mutation {
         name: "head-first",

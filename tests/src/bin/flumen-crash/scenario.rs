@@ -88,7 +88,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "error-reading",
         about: "reads fail for a moment; what they hid is there again at the next opening",
-        short_rounds: 0,
+        short_rounds: 6,
         round: errors::reads,
     },
     Scenario {
