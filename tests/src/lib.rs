@@ -15,7 +15,7 @@
 //! Nothing here sleeps in order to synchronise: a wait is a probe repeated until it answers, or
 //! until a deadline that the failure names.
 //!
-//! What is not here: any room of the host. The tests see flumen as an operator does, through its
+//! What is not here, but in the crash rig (`src/bin/flumen-crash`): any room of the host. The tests see flumen as an operator does, through its
 //! command line, sockets, files and signals.
 //!
 //! ```no_run

@@ -40,7 +40,11 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ),
     ("flumen-admin", &["flumen-core", "flumen-agent"]),
     ("flumen", &["flumen-config", "flumen-agent", "flumen-admin"]),
-    ("flumen-tests", &[]),
+    // For the driver of the crash rig alone, which is a process that is killed.
+    (
+        "flumen-tests",
+        &["flumen-core", "flumen-wal", "flumen-channel"],
+    ),
     // Not a member of this workspace; here so that nobody adds it as one with an edge to the host.
     ("flumen-sdk", &[]),
 ];

@@ -1,0 +1,197 @@
+//! The command line of the rig.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use lexopt::prelude::{Long, Value, ValueExt};
+
+use crate::driver::{Kind, Orders};
+use crate::mutation::{self, MUTATIONS, Mutation};
+use crate::scenario::{self, Choice, SCENARIOS, Scenario};
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+usage: flumen-crash list [--short]
+       flumen-crash run [SCENARIO ...] [FLAGS]
+       flumen-crash mutations [PROTECTION ...] [FLAGS]
+
+run: plays scenarios, all of them when none is named, and ends with 1 when a promise was broken.
+mutations: switches protections off, one after the other, all of them when none is named, and ends
+with 1 when no scenario notices. Needs a build with --features mutations.
+
+--seed N          decides all that chance decides (1)
+--rounds N        rounds of each scenario (a few, which take minutes in all)
+--round N         that one round only
+--seconds N       each scenario as often as it goes in its share of this time
+--store NAME      what is driven: channel, the file channel, or log, the log below it (log)
+--mutation NAME   with this protection switched off: a promise must be broken (log only)
+--folder PATH     where the folders of rounds are made (the system's temporary folder)";
+
+/// The exit code for a broken promise.
+pub(crate) const BROKEN: u8 = 1;
+
+/// The exit code when the rig could not do its work.
+pub(crate) const NOT_PLAYED: u8 = 2;
+
+/// What this process is to do.
+#[derive(Debug)]
+pub(crate) enum Run {
+    /// Print [`HELP`].
+    Help,
+    /// Print the scenarios, all or those of the short form.
+    List { short: bool },
+    /// Play in a process of its own, with these words.
+    Apart(Vec<String>),
+    /// Switch protections off, here.
+    Weaken(Vec<&'static Mutation>, Choice),
+    /// Play, here.
+    Play(Vec<&'static Scenario>, Choice),
+    /// Be a faulty disk of so many bytes under this folder.
+    Disk(PathBuf, usize),
+    /// Be the driver.
+    Drive(Orders),
+}
+
+impl std::fmt::Debug for Mutation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl std::fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Run> {
+    match parser.next()? {
+        Some(Value(verb)) => match verb.string()?.as_str() {
+            "list" => Ok(Run::List {
+                short: parser.next()? == Some(Long("short")),
+            }),
+            "run" => {
+                let words = parser.raw_args()?.map(ValueExt::string);
+                let words = words.collect::<Result<Vec<_>, _>>()?;
+                // What is wrong with them is told here, once.
+                play(lexopt::Parser::from_args(&words))?;
+                let verb = std::iter::once("play".to_owned());
+                Ok(Run::Apart(verb.chain(words).collect()))
+            }
+            "mutations" => {
+                let words = parser.raw_args()?.map(ValueExt::string);
+                let words = words.collect::<Result<Vec<_>, _>>()?;
+                weaken(lexopt::Parser::from_args(&words))?;
+                let verb = std::iter::once("weaken".to_owned());
+                Ok(Run::Apart(verb.chain(words).collect()))
+            }
+            "play" => play(parser),
+            "weaken" => weaken(parser),
+            "drive" => drive(parser).map(Run::Drive),
+            "disk" => {
+                let folder = PathBuf::from(parser.value()?);
+                let mebibytes: usize = parser.value()?.parse()?;
+                Ok(Run::Disk(folder, mebibytes << 20))
+            }
+            other => bail!("no verb {other:?}; see --help"),
+        },
+        _ => Ok(Run::Help),
+    }
+}
+
+fn play(parser: lexopt::Parser) -> Result<Run> {
+    let (names, mut choice, seconds) = choose(parser)?;
+    let named = names.iter().map(|name| {
+        let known = scenario::named(name);
+        known.with_context(|| format!("no scenario {name:?}; see list"))
+    });
+    let mut scenarios = named.collect::<Result<Vec<_>>>()?;
+    if scenarios.is_empty() {
+        scenarios = SCENARIOS.iter().collect();
+    }
+    choice.share = seconds.map(|all| Duration::from_secs(all / scenarios.len() as u64));
+    Ok(Run::Play(scenarios, choice))
+}
+
+fn weaken(parser: lexopt::Parser) -> Result<Run> {
+    let (names, choice, _) = choose(parser)?;
+    let chosen =
+        |mutation: &&Mutation| names.is_empty() || names.iter().any(|n| n == mutation.name);
+    let mutations: Vec<_> = MUTATIONS.iter().filter(chosen).collect();
+    if let Some(other) = names
+        .iter()
+        .find(|name| mutations.iter().all(|mutation| mutation.name != **name))
+    {
+        bail!("no scenario is said to notice the protection {other:?}");
+    }
+    mutations
+        .iter()
+        .try_for_each(|mutation| mutation::check(mutation.name))?;
+    Ok(Run::Weaken(mutations, choice))
+}
+
+/// Names, and how rounds are chosen; the seconds are for all that is named.
+fn choose(mut parser: lexopt::Parser) -> Result<(Vec<String>, Choice, Option<u64>)> {
+    let mut names = Vec::new();
+    let mut seconds = None;
+    let mut choice = Choice {
+        seed: 1,
+        kind: Kind::Log,
+        mutation: None,
+        round: None,
+        rounds: None,
+        share: None,
+        folder: std::env::temp_dir(),
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(name) => names.push(name.string()?),
+            Long("seed") => choice.seed = parser.value()?.parse()?,
+            Long("rounds") => choice.rounds = Some(parser.value()?.parse()?),
+            Long("round") => choice.round = Some(parser.value()?.parse()?),
+            Long("seconds") => seconds = Some(parser.value()?.parse::<u64>()?),
+            Long("store") => choice.kind = kind(&parser.value()?.string()?)?,
+            Long("mutation") => {
+                let name = parser.value()?.string()?;
+                mutation::check(&name)?;
+                choice.mutation = Some(name);
+            }
+            Long("folder") => choice.folder = PathBuf::from(parser.value()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok((names, choice, seconds))
+}
+
+fn drive(mut parser: lexopt::Parser) -> Result<Orders> {
+    let mut orders = Orders::new(Kind::Log, &PathBuf::new(), 0);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("store") => orders.kind = kind(&parser.value()?.string()?)?,
+            Long("folder") => orders.folder = PathBuf::from(parser.value()?),
+            Long("seed") => orders.seed = parser.value()?.parse()?,
+            Long("run") => orders.run = parser.value()?.parse()?,
+            Long("producers") => orders.producers = parser.value()?.parse()?,
+            Long("transactions") => orders.transactions = parser.value()?.parse()?,
+            Long("segment-bytes") => orders.segment_bytes = parser.value()?.parse()?,
+            Long("segments-max") => orders.segments_max = parser.value()?.parse()?,
+            Long("backlog-max") => orders.backlog_max = parser.value()?.parse()?,
+            Long("take") => orders.take = parser.value()?.parse()?,
+            Long("descriptors") => orders.descriptors = Some(parser.value()?.parse()?),
+            Long("mutation") => orders.mutation = Some(parser.value()?.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(orders)
+}
+
+fn kind(name: &str) -> Result<Kind> {
+    let named = |kind: &Kind| kind.name() == name;
+    let kind = Kind::ALL.into_iter().find(named);
+    kind.with_context(|| format!("no store {name:?}"))
+}
