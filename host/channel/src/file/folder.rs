@@ -39,14 +39,18 @@ pub(super) fn data_folders(name: &ComponentName, text: &str) -> Result<Vec<PathB
     }
 }
 
-fn expanded(name: &ComponentName, word: &str) -> Result<PathBuf, Fault> {
+/// A path as it is, or below the home of the user.
+///
+/// # Errors
+/// A configuration fault when there is no home.
+pub(super) fn expanded(name: &ComponentName, word: &str) -> Result<PathBuf, Fault> {
     let Some(below) = word.strip_prefix("~/") else {
         return Ok(PathBuf::from(word));
     };
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
     let home = home.ok_or_else(|| {
         Fault::configuration(format!(
-            "channel {name}: {word} cannot be found because HOME is not set; give dataDirs as full paths"
+            "channel {name}: {word} cannot be found because HOME is not set; give full paths"
         ))
     })?;
     Ok(Path::new(&home).join(below))

@@ -6,6 +6,7 @@ mod crash;
 mod model;
 mod restart;
 mod rig;
+mod sealed;
 
 use std::path::Path;
 use std::sync::Arc;
