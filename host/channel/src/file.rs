@@ -83,9 +83,8 @@ use crate::bounded::{Outside, Refusal, Room};
 use kept::Kept;
 use options::{Fixed, Setup};
 use owner::{LogBounds, Owner};
-use payload::Keyring;
+use payload::{KeptRecord, Keyring};
 use put::Granted;
-use snapshot::KeptRecord;
 use state::{Bodies, State};
 use window::Window;
 
@@ -232,7 +231,10 @@ impl FileChannel {
         let keyring = Arc::new(keyring);
         let kept = Kept::new(Arc::clone(&keyring));
         let opened = Log::open(io, options, Box::new(kept.clone()));
-        let (log, recovery) = opened.map_err(|error| folder::refused(name, folder, error))?;
+        let (log, recovery) = opened.map_err(|error| match kept.take_problem() {
+            Some(problem) => folder::unreadable(name, folder, problem),
+            None => folder::refused(name, folder, error),
+        })?;
         let waiting = Room {
             events: recovery.pending_items,
             size: match recovery.pending_items {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use flumen_core::{ComponentName, Fault, Side};
 use flumen_wal::{Folder, OpenError};
 
+use super::payload::PayloadError;
+
 /// The subfolder of a data directory that holds the log. Apache Flume makes no folder there.
 pub const LOG_FOLDER: &str = "flumen-log";
 
@@ -144,6 +146,13 @@ fn holds_flume_files(name: &ComponentName, folder: &Path) -> Result<bool, Fault>
         }
     }
     Ok(false)
+}
+
+/// What stands in the log is whole and cannot be read, with what is safe to do.
+pub(super) fn unreadable(name: &ComponentName, folder: &Path, problem: PayloadError) -> Fault {
+    let place = folder.display();
+    let message = format!("channel {name}: {place} is not opened, and nothing in it was changed");
+    Fault::configuration(message).with_cause(problem)
 }
 
 /// Why the log was not opened, with what is safe to do.

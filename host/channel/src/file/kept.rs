@@ -10,12 +10,12 @@ use bytes::Bytes;
 use flumen_wal::{LogState, Passing};
 
 use super::head::Head;
-use super::payload::{MAGIC, PayloadError, Record, decode_record};
+use super::payload::{KeptRecord, MAGIC, PayloadError, Record, decode_record};
 use super::seal::Keyring;
-use super::snapshot::{KeptRecord, SNAPSHOT_MAGIC, decode_snapshot, encode_snapshot, kept_bytes};
+use super::snapshot::{SNAPSHOT_MAGIC, decode_snapshot, encode_snapshot, kept_bytes};
 
 /// The fold. Clones are the same one.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Kept {
     keyring: Arc<Keyring>,
     /// A plain mutex suffices: the log's writer holds it for the head of one frame.
@@ -66,6 +66,11 @@ impl Kept {
     /// Bytes that the records take in a snapshot.
     pub(super) fn records_bytes(&self) -> u64 {
         self.lock().records_bytes
+    }
+
+    /// Why a frame that is whole could not be taken in.
+    pub(super) fn take_problem(&self) -> Option<PayloadError> {
+        self.lock().problem.take()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -147,13 +152,15 @@ impl LogState for Kept {
 
     fn recovered(&mut self, frontier: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut inner = self.lock();
-        if let Some(problem) = inner.problem.take() {
-            return Err(problem.into());
-        }
         // A key whose events were all acknowledged is not asked for any more.
         inner.keys.retain(|_, item| *item > frontier);
-        match inner.keys.keys().find(|name| !self.keyring.has(name)) {
-            Some(name) => Err(PayloadError::NoKey(name.clone()).into()),
+        let missing = inner.keys.keys().find(|name| !self.keyring.has(name));
+        if let Some(name) = missing {
+            let missing = PayloadError::NoKey(name.clone());
+            inner.problem.get_or_insert(missing);
+        }
+        match inner.problem {
+            Some(_) => Err("a frame that is whole cannot be read".into()),
             None => Ok(()),
         }
     }

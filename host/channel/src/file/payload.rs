@@ -12,6 +12,7 @@ use flumen_core::batch::DecodeError;
 use flumen_core::{ComponentName, EventBatch};
 
 use super::head::{HEAD_BYTES, Head, SEAL_BYTES_MAX, Tail};
+pub(crate) use super::snapshot::KeptRecord;
 
 pub use super::head::VERSION;
 pub use super::seal::{KeyError, Keyring};
