@@ -43,6 +43,8 @@
 //! ```
 
 mod acks;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod contract;
 mod core;
 mod folder;

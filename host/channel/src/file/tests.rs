@@ -3,6 +3,7 @@
 mod backlog;
 mod contract;
 mod crash;
+mod format;
 mod model;
 mod restart;
 mod rig;
