@@ -68,7 +68,7 @@ impl Rig {
 
     fn start(&self, source: &str, with_sinks: bool) -> Result<Agent> {
         let builder = agent(&self.config(source, with_sinks)?);
-        Ok(builder.state_folder(self.folder("state")).start()?)
+        builder.state_folder(self.folder("state")).start()
     }
 
     fn output(&self, channel: &str) -> Result<String> {

@@ -83,7 +83,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1).filter(|own| own != "--bench");
     let given = arguments.next();
     if given.as_deref() == Some(reopen::FILL) {
-        return reopen::fill_and_die(arguments);
+        reopen::fill_and_wait(arguments);
     }
     // Not the system's folder for such things: that may be memory.
     let base = given.map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);

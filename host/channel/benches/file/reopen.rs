@@ -1,8 +1,9 @@
 //! How long a channel takes to open after its process was killed, and how much memory it takes,
 //! whatever waits in it.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::rig::{Setting, channel, put, sized};
 
-/// The word that makes this program fill a channel and kill itself.
+/// The word that makes this program fill a channel and wait to be killed.
 pub(crate) const FILL: &str = "--fill";
 
 /// Events that wait.
@@ -24,8 +25,11 @@ const BATCH_EVENTS: usize = 10_000;
 
 const OPENINGS: usize = 5;
 
-/// Fills a channel in the folder that is named, and ends as by kill -9.
-pub(crate) fn fill_and_die(mut arguments: impl Iterator<Item = String>) {
+/// What it says then.
+const FULL: &str = "full";
+
+/// Fills a channel in the folder that is named, says so, and waits to be killed.
+pub(crate) fn fill_and_wait(mut arguments: impl Iterator<Item = String>) -> ! {
     let folder = PathBuf::from(arguments.next().expect("a folder"));
     let events: u64 = arguments
         .next()
@@ -43,7 +47,11 @@ pub(crate) fn fill_and_die(mut arguments: impl Iterator<Item = String>) {
             put(&channel, &batch).await;
         }
     });
-    std::process::abort();
+    println!("{FULL}");
+    // Until the one that waits for the word kills it.
+    loop {
+        std::thread::park();
+    }
 }
 
 pub(crate) fn run(folder: &Path, runtime: &Runtime) {
@@ -59,8 +67,18 @@ pub(crate) fn run(folder: &Path, runtime: &Runtime) {
             place.to_str().expect("a plain path"),
             &events.to_string(),
         ];
-        let died = Command::new(own).args(arguments).status().expect("a child");
-        assert!(!died.success(), "it kills itself");
+        let mut filler = Command::new(own)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a child");
+        let mut said = String::new();
+        BufReader::new(filler.stdout.take().expect("its words"))
+            .read_line(&mut said)
+            .expect("a word of the child");
+        assert_eq!(said.trim(), FULL);
+        filler.kill().expect("a kill");
+        filler.wait().expect("an end");
         let before = resident_bytes();
         let mut openings = Vec::new();
         let mut takes = Vec::new();

@@ -3,10 +3,12 @@
 mod backlog;
 mod contract;
 mod crash;
+mod format;
 mod image;
 mod model;
 mod restart;
 mod rig;
+mod sealed;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -129,6 +129,15 @@ impl fmt::Display for ImportError {
                 "{} changed while it was read; stop whatever writes there and import into a new folder",
                 path.display()
             ),
+            other => other.tell_progress(f),
+        }
+    }
+}
+
+impl ImportError {
+    /// What is to be said when some of it may be done.
+    fn tell_progress(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::AlreadyImported { events } => write!(
                 f,
                 "the channel has these {events} events already; nothing was done"
@@ -157,6 +166,7 @@ impl fmt::Display for ImportError {
                 f,
                 "the import stopped after {done} events and can be continued by the same command: {error}"
             ),
+            other => write!(f, "{other:?}"),
         }
     }
 }
