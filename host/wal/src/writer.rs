@@ -112,7 +112,7 @@ impl Writer {
             io::ErrorKind::WouldBlock => OpenError::Held,
             _ => OpenError::disk("lock the folder of the log")(cause),
         })?;
-        let found = recover(io.as_ref(), state.as_mut())?;
+        let found = recover(io.as_ref(), state.as_mut(), options.unreadable_is_lost)?;
         let report = found.report;
         let writer = Writer::first_segment(io, options, state, found, lock)?;
         Ok((writer, report))
@@ -135,7 +135,7 @@ impl Writer {
         let quarantine = Quarantine::new(Arc::clone(&io), &options, Arc::clone(&counters));
         // Before any segment is freed.
         found.damaged.iter().for_each(|d| quarantine.keep(d));
-        let pool = open_pool(&io, &options, &mut found, lock);
+        let pool = open_pool(&io, &options, &mut found, Arc::clone(&counters), lock);
         let next = NextSegment {
             log: found.log,
             number: found.next_number,
@@ -445,10 +445,18 @@ fn open_pool(
     io: &Arc<dyn LogIo>,
     options: &Options,
     found: &mut Found,
+    counters: Arc<Counters>,
     lock: Box<dyn Send + Sync>,
 ) -> Pool {
     let in_use = bytes_of(&found.sealed, options.segment_bytes);
-    let pool = Pool::open(Arc::clone(io), options, &found.spares, in_use, lock);
+    let pool = Pool::open(
+        Arc::clone(io),
+        options,
+        &found.spares,
+        in_use,
+        counters,
+        lock,
+    );
     let released = roll::take_released(
         io.as_ref(),
         &mut found.sealed,
