@@ -414,3 +414,20 @@ pub(super) fn a_segment_of_another_log_under_the_newest_name_is_refused() {
     disk.set_bytes(&name_of(newest), ours);
     model.reopen(&disk, &options());
 }
+
+#[test]
+pub(super) fn a_log_whose_newest_head_is_damaged_stays_the_same_log() {
+    let (disk, mut model) = closed();
+    let newest = model.places().last().unwrap().0.segment();
+    change(&disk, &name_of(newest), |bytes| bytes[..8192].fill(0x5a));
+    let mut log = model.reopen(&disk, &options());
+    model.commit(&mut log.writer, &[put(1, 100)]);
+    let next = log.writer.view().lock().active.unwrap().number;
+    drop(log);
+    disk.crash(Crash::PowerCutDropsAll);
+    // Both snapshots are of no use, so that a segment from before is met.
+    for number in [newest, next] {
+        change(&disk, &name_of(number), |bytes| bytes[8192..8300].fill(0));
+    }
+    model.reopen(&disk, &options());
+}
