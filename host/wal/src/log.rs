@@ -157,7 +157,12 @@ impl Log {
     pub fn reader(&self, from_item: u64) -> Reader {
         let io = Arc::clone(&self.shared.io);
         let quarantine = Arc::clone(&self.shared.quarantine);
-        Reader::new(io, Arc::clone(&self.shared.view), quarantine, from_item)
+        Reader::new(
+            io,
+            Arc::clone(&self.shared.view),
+            Some(quarantine),
+            from_item,
+        )
     }
 
     /// The items that were acknowledged when the log was opened. Whoever acknowledges more knows it.

@@ -43,7 +43,8 @@ pub enum Read {
 pub struct Reader {
     io: Arc<dyn LogIo>,
     view: Arc<View>,
-    quarantine: Arc<Quarantine>,
+    /// Where damaged bytes are kept; nowhere when the log is only looked at.
+    quarantine: Option<Arc<Quarantine>>,
     next_item: u64,
     unreadable_is_lost: bool,
     walk: Option<Walk>,
@@ -72,13 +73,16 @@ impl Reader {
     pub(crate) fn new(
         io: Arc<dyn LogIo>,
         view: Arc<View>,
-        quarantine: Arc<Quarantine>,
+        quarantine: Option<Arc<Quarantine>>,
         from_item: u64,
     ) -> Reader {
         Reader {
             io,
             view,
-            unreadable_is_lost: quarantine.unreadable_is_lost(),
+            // Who only looks wants to see what there is.
+            unreadable_is_lost: quarantine
+                .as_ref()
+                .is_none_or(|quarantine| quarantine.unreadable_is_lost()),
             quarantine,
             next_item: from_item,
             walk: None,
@@ -130,7 +134,7 @@ impl Reader {
                         self.walk = None;
                         return Err(error);
                     }
-                    self.quarantine.keep(&walk.damaged(bytes));
+                    keep(self.quarantine.as_deref(), walk, bytes);
                     read
                 }
                 Found::Passed => continue,
@@ -145,7 +149,7 @@ impl Reader {
                             self.walk = None;
                             return Err(error);
                         }
-                        self.quarantine.keep(&walk.damaged(bytes));
+                        keep(self.quarantine.as_deref(), walk, bytes);
                         read
                     }
                     None => {
@@ -179,6 +183,12 @@ impl Reader {
                 }
             }
         }
+    }
+}
+
+fn keep(quarantine: Option<&Quarantine>, walk: &Walk, bytes: Range<u64>) {
+    if let Some(quarantine) = quarantine {
+        quarantine.keep(&walk.damaged(bytes));
     }
 }
 

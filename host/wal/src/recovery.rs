@@ -21,7 +21,7 @@ use crate::segment::{DATA_START, FileName, LogId, Sealed};
 use crate::snapshot::{self, Lost};
 pub use report::Recovery;
 use search::{Probe, Search};
-use settle::settle;
+pub(crate) use settle::Unsettled;
 
 mod report;
 mod search;
@@ -48,6 +48,8 @@ pub(crate) struct Found {
     pub(crate) spares: Vec<u64>,
     /// What is worth a look before its segment is freed.
     pub(crate) damaged: Vec<Damaged>,
+    /// The end of the log, which may not be durable.
+    pub(crate) unsettled: Option<Unsettled>,
     pub(crate) report: Recovery,
 }
 
@@ -89,6 +91,7 @@ impl Search<'_> {
                 end: Position::START,
                 missing: BTreeSet::new(),
                 damaged: Vec::new(),
+                unsettled: None,
                 unreadable_is_lost,
                 report: Recovery {
                     without_snapshot: !self.chain.is_empty(),
@@ -107,6 +110,7 @@ impl Search<'_> {
             end: Position::START,
             missing: BTreeSet::new(),
             damaged: Vec::new(),
+            unsettled: None,
             unreadable_is_lost,
             report,
         })
@@ -123,6 +127,7 @@ struct Replay {
     /// Segments whose items are missing. What stands under their names is left alone.
     missing: BTreeSet<u64>,
     damaged: Vec<Damaged>,
+    unsettled: Option<Unsettled>,
     unreadable_is_lost: bool,
     report: Recovery,
 }
@@ -215,8 +220,10 @@ impl Replay {
                 true => u64::from(durable.offset()),
                 false => 0,
             };
-            settle(probe.file.as_ref(), in_doubt, u64::from(end))
-                .map_err(OpenError::disk("make the end of the log durable"))?;
+            self.unsettled = Some(Unsettled {
+                file: Arc::clone(&probe.file),
+                bytes: in_doubt..u64::from(end),
+            });
         }
         self.report.scanned_bytes += bounds.end.saturating_sub(u64::from(DATA_START));
         self.report.unreadable_blocks += scan.window().unreadable_blocks;
@@ -317,6 +324,7 @@ impl Replay {
             leftovers,
             spares,
             damaged: self.damaged,
+            unsettled: self.unsettled,
             report: self.report,
         }
     }

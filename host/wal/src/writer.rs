@@ -114,6 +114,10 @@ impl Writer {
             _ => OpenError::disk("lock the folder of the log")(cause),
         })?;
         let found = recover(io.as_ref(), state.as_mut(), options.unreadable_is_lost)?;
+        if let Some(end) = &found.unsettled {
+            end.settle()
+                .map_err(OpenError::disk("make the end of the log durable"))?;
+        }
         let report = found.report;
         let writer = Writer::first_segment(io, options, state, found, lock)?;
         Ok((writer, report))

@@ -393,7 +393,7 @@ pub(super) fn reader(disk: &Disk, log: &Opened, from_item: u64) -> Reader {
     Reader::new(
         io_of(disk),
         Arc::clone(view),
-        Arc::clone(quarantine),
+        Some(Arc::clone(quarantine)),
         from_item,
     )
 }
