@@ -50,7 +50,7 @@ impl Image {
             io::ErrorKind::WouldBlock => OpenError::Held,
             _ => OpenError::disk("lock the folder of the log")(cause),
         })?;
-        let found = recover(io.as_ref(), state)?;
+        let found = recover(io.as_ref(), state, true)?;
         let view = View::default();
         view.lock().sealed = found.sealed;
         Ok(Image {

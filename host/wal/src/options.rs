@@ -67,6 +67,10 @@ pub struct Options {
     /// How long the writer stays idle before it writes the proof that the last group was durable.
     /// Without it rot in the very last group is taken for a torn tail. Nothing: never.
     pub witness_delay: Option<Duration>,
+    /// What the disk does not give is taken as lost, and the log goes on without it. Else a log
+    /// whose end or whose only snapshot cannot be read is not opened, because it may be read again
+    /// when the disk is mended, and what was taken as lost stays lost.
+    pub unreadable_is_lost: bool,
     /// Bytes of records that wait for the writer; more are refused as [`crate::Refusal::Busy`].
     pub queue_bytes_max: u64,
     /// Records that wait for the writer.
@@ -84,6 +88,7 @@ impl Default for Options {
             durability: Durability::Sync,
             // Short against the time in which anything could rot, long against a pause of a source.
             witness_delay: Some(Duration::from_millis(10)),
+            unreadable_is_lost: false,
             // Eight of the largest groups.
             queue_bytes_max: 32 * 1024 * 1024,
             // Records of 512 bytes up to the bound in bytes.

@@ -10,6 +10,7 @@ use crate::io::LogIo;
 use crate::mutation::{Mutation, lacks};
 use crate::options::{Options, RESERVED_SEGMENTS};
 use crate::segment::FileName;
+use crate::statistics::Counters;
 
 /// Spare files beyond those kept back. One is being used soon, one is ready behind it; more would
 /// only hold space that others on the volume could use.
@@ -51,6 +52,7 @@ pub(crate) struct Pool {
     changed: Condvar,
     /// A file that was being made is there, or will not be.
     made: Condvar,
+    counters: Arc<Counters>,
     /// Held while anybody may write in the folder.
     _lock: Box<dyn Send + Sync>,
 }
@@ -76,6 +78,7 @@ impl Pool {
         options: &Options,
         spares: &[u64],
         in_use_bytes: u64,
+        counters: Arc<Counters>,
         lock: Box<dyn Send + Sync>,
     ) -> Pool {
         let pool = Pool {
@@ -94,6 +97,7 @@ impl Pool {
             }),
             changed: Condvar::new(),
             made: Condvar::new(),
+            counters,
             _lock: lock,
         };
         for number in spares {
@@ -244,7 +248,10 @@ impl Pool {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => TakeError::Full,
-            _ => TakeError::Disk(error),
+            _ => {
+                self.counters.making_failures.add(1);
+                TakeError::Disk(error)
+            }
         })
     }
 

@@ -36,6 +36,7 @@ pub(crate) struct Damaged {
 pub(crate) struct Quarantine {
     io: Arc<dyn LogIo>,
     free_bytes_min: u64,
+    unreadable_is_lost: bool,
     counters: Arc<Counters>,
     /// A plain mutex suffices: damage is rare, and only those who find some wait here.
     folder: Mutex<Option<Kept>>,
@@ -57,9 +58,15 @@ impl Quarantine {
             io,
             // Not a byte of what the log may need itself.
             free_bytes_min: options.free_bytes_min.saturating_add(options.segment_bytes),
+            unreadable_is_lost: options.unreadable_is_lost,
             counters,
             folder: Mutex::default(),
         }
+    }
+
+    /// Whether what the disk does not give is taken as lost.
+    pub(crate) fn unreadable_is_lost(&self) -> bool {
+        self.unreadable_is_lost
     }
 
     /// Copies what is damaged, when there is room. A piece that is there already is left.

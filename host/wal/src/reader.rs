@@ -1,5 +1,6 @@
 //! Reading the log from some item on.
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub struct Reader {
     /// Where damaged bytes are kept; nowhere when the log is only looked at.
     quarantine: Option<Arc<Quarantine>>,
     next_item: u64,
+    unreadable_is_lost: bool,
     walk: Option<Walk>,
 }
 
@@ -77,6 +79,10 @@ impl Reader {
         Reader {
             io,
             view,
+            // Who only looks wants to see what there is.
+            unreadable_is_lost: quarantine
+                .as_ref()
+                .is_none_or(|quarantine| quarantine.unreadable_is_lost()),
             quarantine,
             next_item: from_item,
             walk: None,
@@ -88,10 +94,17 @@ impl Reader {
         self.next_item
     }
 
+    /// From now on takes what the disk does not give as lost. Else it is an error each time, since
+    /// it may be read again when the disk is mended, and what was acknowledged as lost is gone.
+    pub fn lose_unreadable(&mut self) {
+        self.unreadable_is_lost = true;
+    }
+
     /// The next frame, or nothing when all that is confirmed was read; then more may come later.
     ///
     /// # Errors
-    /// When a segment cannot be opened. Unreadable parts of one are [`Read::Lost`].
+    /// When a segment cannot be opened, or the disk does not give the bytes of the next frame. The
+    /// next call tries again. Bytes that are there and damaged are [`Read::Lost`].
     #[expect(
         clippy::should_implement_trait,
         reason = "it may fail, and give more after it gave nothing"
@@ -117,6 +130,10 @@ impl Reader {
             let read = match found {
                 Found::Read(read) => read,
                 Found::Lost(read, bytes) => {
+                    if let Err(error) = walk.check_readable(&bytes, self.unreadable_is_lost) {
+                        self.walk = None;
+                        return Err(error);
+                    }
                     keep(self.quarantine.as_deref(), walk, bytes);
                     read
                 }
@@ -128,6 +145,10 @@ impl Reader {
                 Found::End if is_active => return Ok(None),
                 Found::End => match walk.missing(segment, self.next_item) {
                     Some((read, bytes)) => {
+                        if let Err(error) = walk.check_readable(&bytes, self.unreadable_is_lost) {
+                            self.walk = None;
+                            return Err(error);
+                        }
                         keep(self.quarantine.as_deref(), walk, bytes);
                         read
                     }
@@ -225,6 +246,16 @@ impl Walk {
         let frames = segment.last.sequence.saturating_sub(before.sequence);
         let read = lost(frames, before.item..segment.last.item, next_item);
         read.filter(|_| frames > 0).map(|read| (read, bytes))
+    }
+
+    fn check_readable(&self, stretch: &Range<u64>, or_lost: bool) -> Result<(), ReadError> {
+        if or_lost || !self.scan.window().is_unreadable(stretch) {
+            return Ok(());
+        }
+        Err(ReadError::Disk {
+            position: Position::new(self.number, stretch.start as u32),
+            cause: io::Error::other("the disk does not give some of its blocks"),
+        })
     }
 
     fn damaged(&self, bytes: Range<u64>) -> Damaged {

@@ -4,6 +4,7 @@
 //! damaged; older segments are taken from the snapshot's table and looked at when they are read.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::segment::{DATA_START, FileName, LogId, Sealed};
 use crate::snapshot::{self, Lost};
 pub use report::Recovery;
 use search::{Probe, Search};
-use settle::settle;
+pub(crate) use settle::Unsettled;
 
 mod report;
 mod search;
@@ -47,16 +48,22 @@ pub(crate) struct Found {
     pub(crate) spares: Vec<u64>,
     /// What is worth a look before its segment is freed.
     pub(crate) damaged: Vec<Damaged>,
+    /// The end of the log, which may not be durable.
+    pub(crate) unsettled: Option<Unsettled>,
     pub(crate) report: Recovery,
 }
 
 /// Looks at the folder and finds out what the log holds. The folder is locked.
-pub(crate) fn recover(io: &dyn LogIo, state: &mut dyn LogState) -> Result<Found, OpenError> {
+pub(crate) fn recover(
+    io: &dyn LogIo,
+    state: &mut dyn LogState,
+    unreadable_is_lost: bool,
+) -> Result<Found, OpenError> {
     let names = io
         .list()
         .map_err(OpenError::disk("list the folder of the log"))?;
     let names: Vec<FileName> = names.iter().filter_map(|n| FileName::parse(n)).collect();
-    let mut search = Search::new(io, &names);
+    let mut search = Search::new(io, &names, unreadable_is_lost);
     search.walk_back()?;
     let mut replay = search.base(state)?;
     replay.run(&search.chain, state)?;
@@ -70,6 +77,7 @@ pub(crate) fn recover(io: &dyn LogIo, state: &mut dyn LogState) -> Result<Found,
 impl Search<'_> {
     /// What was known at the start of the chain.
     fn base(&mut self, state: &mut dyn LogState) -> Result<Replay, OpenError> {
+        let unreadable_is_lost = self.unreadable_is_lost;
         let report = std::mem::take(&mut self.report);
         let frame = Frame::decode(&self.snapshot).ok();
         let snapshot = frame.as_ref().and_then(|f| snapshot::decode(f.payload));
@@ -83,6 +91,8 @@ impl Search<'_> {
                 end: Position::START,
                 missing: BTreeSet::new(),
                 damaged: Vec::new(),
+                unsettled: None,
+                unreadable_is_lost,
                 report: Recovery {
                     without_snapshot: !self.chain.is_empty(),
                     ..report
@@ -100,6 +110,8 @@ impl Search<'_> {
             end: Position::START,
             missing: BTreeSet::new(),
             damaged: Vec::new(),
+            unsettled: None,
+            unreadable_is_lost,
             report,
         })
     }
@@ -115,7 +127,15 @@ struct Replay {
     /// Segments whose items are missing. What stands under their names is left alone.
     missing: BTreeSet<u64>,
     damaged: Vec<Damaged>,
+    unsettled: Option<Unsettled>,
+    unreadable_is_lost: bool,
     report: Recovery,
+}
+
+/// The disk did not give what has to be known.
+fn unreadable(action: &'static str) -> OpenError {
+    let cause = io::Error::other("the disk does not give some of its blocks");
+    OpenError::Disk { action, cause }
 }
 
 impl Replay {
@@ -179,6 +199,7 @@ impl Replay {
                     items,
                     bytes,
                 } => {
+                    self.check_readable(&scan, &bytes)?;
                     self.lose(frames, items, state);
                     self.keep(probe, bytes);
                 }
@@ -187,8 +208,9 @@ impl Replay {
         }
         self.expected = scan.expected();
         let end = known_end.map_or(scan.end(), Position::offset);
+        let (heads, heads_end) = scan.heads_behind();
+        self.check_readable(&scan, &(u64::from(scan.end())..bounds.end))?;
         if known_end.is_none() {
-            let (heads, heads_end) = scan.heads_behind();
             self.report.cut_frames += heads;
             self.report.cut_bytes += heads_end - u64::from(end);
             // The system may hold what the disk does not: when only the process ended, and when a
@@ -198,8 +220,10 @@ impl Replay {
                 true => u64::from(durable.offset()),
                 false => 0,
             };
-            settle(probe.file.as_ref(), in_doubt, u64::from(end))
-                .map_err(OpenError::disk("make the end of the log durable"))?;
+            self.unsettled = Some(Unsettled {
+                file: Arc::clone(&probe.file),
+                bytes: in_doubt..u64::from(end),
+            });
         }
         self.report.scanned_bytes += bounds.end.saturating_sub(u64::from(DATA_START));
         self.report.unreadable_blocks += scan.window().unreadable_blocks;
@@ -224,6 +248,14 @@ impl Replay {
                 .add(range.start..range.end.min(frame.header.count.item));
         }
         state.apply(Passing::of(frame));
+    }
+
+    /// Refuses to go on where it is not known what stands in a stretch that matters.
+    fn check_readable(&self, scan: &Scan, stretch: &Range<u64>) -> Result<(), OpenError> {
+        if self.unreadable_is_lost || !scan.window().is_unreadable(stretch) {
+            return Ok(());
+        }
+        Err(unreadable("read a part of the log that it has to know"))
     }
 
     fn keep(&mut self, probe: &Probe, bytes: Range<u64>) {
@@ -263,7 +295,11 @@ impl Replay {
         let mut leftovers = Vec::new();
         let mut spares = Vec::new();
         for number in &search.segments {
-            let ours = search.strays.get(number).is_none_or(|of| *of == Some(log));
+            let stray = search.strays.get(number);
+            // One that is needed and was only given another name may be given its own again.
+            let ours = stray.is_none_or(|of| {
+                of.is_some_and(|(id, own)| id == log && !self.missing.contains(&own))
+            });
             if ours && !kept.contains(number) && !self.missing.contains(number) {
                 leftovers.push(FileName::Segment(*number));
             }
@@ -288,6 +324,7 @@ impl Replay {
             leftovers,
             spares,
             damaged: self.damaged,
+            unsettled: self.unsettled,
             report: self.report,
         }
     }

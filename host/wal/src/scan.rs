@@ -4,6 +4,7 @@
 //! frames around it say exactly what is missing. Only where nothing proves that the missing frames
 //! had been durable is the tail torn, and ends.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub(crate) struct Window {
     start: u64,
     bytes: Vec<u8>,
     pub(crate) unreadable_blocks: u64,
+    /// Where they begin.
+    unreadable: BTreeSet<u64>,
 }
 
 impl Window {
@@ -37,7 +40,14 @@ impl Window {
             start: 0,
             bytes: Vec::new(),
             unreadable_blocks: 0,
+            unreadable: BTreeSet::new(),
         }
+    }
+
+    /// Whether the disk did not give a part of this stretch. Nobody knows what stands there.
+    pub(crate) fn is_unreadable(&self, stretch: &Range<u64>) -> bool {
+        let first = stretch.start.saturating_sub(BLOCK_BYTES - 1);
+        first < stretch.end && self.unreadable.range(first..stretch.end).next().is_some()
     }
 
     pub(crate) fn file(&self) -> &Arc<dyn LogFile> {
@@ -81,9 +91,12 @@ impl Window {
         let mut at = offset;
         for block in self.bytes.chunks_mut(BLOCK_BYTES as usize) {
             block.fill(0);
-            if self.file.read_at(at, block).is_err() {
+            // Once more: the cable may have been moved.
+            let read = self.file.read_at(at, block);
+            if read.or_else(|_| self.file.read_at(at, block)).is_err() {
                 block.fill(0);
                 self.unreadable_blocks += 1;
+                self.unreadable.insert(at);
             }
             at += BLOCK_BYTES;
         }

@@ -26,6 +26,7 @@ pub(crate) struct Counters {
     pub(crate) sync_failures: Counter,
     pub(crate) doubtful_records: Counter,
     pub(crate) released_segments: Counter,
+    pub(crate) making_failures: Counter,
     pub(crate) quarantined_bytes: Counter,
     pub(crate) quarantine_skips: Counter,
 }
@@ -51,6 +52,9 @@ pub struct Statistics {
     pub doubtful_records: u64,
     /// Segments that were freed because all their items were acknowledged.
     pub released_segments: u64,
+    /// How often the disk refused to make a file for a later segment, other than for want of room.
+    /// Items are refused as [`crate::Refusal::Full`] when this goes on.
+    pub making_failures: u64,
     /// Damaged bytes that were copied to the folder `quarantine`.
     pub quarantined_bytes: u64,
     /// Damaged stretches that were not, for want of room or because the disk refused them.
@@ -67,6 +71,7 @@ impl Counters {
             sync_failures: self.sync_failures.get(),
             doubtful_records: self.doubtful_records.get(),
             released_segments: self.released_segments.get(),
+            making_failures: self.making_failures.get(),
             quarantined_bytes: self.quarantined_bytes.get(),
             quarantine_skips: self.quarantine_skips.get(),
         }

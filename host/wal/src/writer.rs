@@ -29,6 +29,7 @@ use crate::view::View;
 use outcomes::{Group, Outcomes};
 use roll::NextSegment;
 
+mod files;
 mod group;
 mod outcomes;
 mod roll;
@@ -112,10 +113,18 @@ impl Writer {
             io::ErrorKind::WouldBlock => OpenError::Held,
             _ => OpenError::disk("lock the folder of the log")(cause),
         })?;
+<<<<<<< HEAD
         let found = recover(io.as_ref(), state.as_mut())?;
         state
             .recovered(found.acknowledged.frontier())
             .map_err(|cause| OpenError::State { cause })?;
+=======
+        let found = recover(io.as_ref(), state.as_mut(), options.unreadable_is_lost)?;
+        if let Some(end) = &found.unsettled {
+            end.settle()
+                .map_err(OpenError::disk("make the end of the log durable"))?;
+        }
+>>>>>>> walspeed
         let report = found.report;
         let writer = Writer::first_segment(io, options, state, found, lock)?;
         Ok((writer, report))
@@ -138,7 +147,11 @@ impl Writer {
         let quarantine = Quarantine::new(Arc::clone(&io), &options, Arc::clone(&counters));
         // Before any segment is freed.
         found.damaged.iter().for_each(|d| quarantine.keep(d));
-        let pool = open_pool(&io, &options, &mut found, lock);
+        if found.report.created {
+            files::forget_attempts(io.as_ref(), &mut found)
+                .map_err(OpenError::disk("clear the folder of the log"))?;
+        }
+        let pool = files::open_pool(&io, &options, &mut found, Arc::clone(&counters), lock);
         let next = NextSegment {
             log: found.log,
             number: found.next_number,
@@ -440,34 +453,6 @@ impl Writer {
         self.view.lock().failure = Some(Arc::clone(&failure));
         failure
     }
-}
-
-/// The spare files, and with them what is of no use any more: it may be all that there is. What this
-/// opening read stays until the log goes on elsewhere, because the next one may have to read it.
-fn open_pool(
-    io: &Arc<dyn LogIo>,
-    options: &Options,
-    found: &mut Found,
-    lock: Box<dyn Send + Sync>,
-) -> Pool {
-    let in_use = bytes_of(&found.sealed, options.segment_bytes);
-    let pool = Pool::open(Arc::clone(io), options, &found.spares, in_use, lock);
-    let released = roll::take_released(
-        io.as_ref(),
-        &mut found.sealed,
-        &found.acknowledged,
-        found.base,
-    );
-    let released = released.into_iter().map(|s| FileName::Segment(s.number));
-    for name in found.leftovers.drain(..).chain(released) {
-        // When it fails it is tried again at the next opening.
-        let _ = match name {
-            FileName::Making(_) => io.remove(&name.to_string()),
-            name => pool.give_back(name),
-        };
-    }
-    pool.set_in_use(bytes_of(&found.sealed, options.segment_bytes));
-    pool
 }
 
 /// What segments take of the log's bound. The newest is not cut off yet.

@@ -95,7 +95,9 @@ fn link_all(from: &Path, to: &Path) {
     std::fs::create_dir(to).expect("a folder for the log");
     for entry in std::fs::read_dir(from).expect("the folder of the log") {
         let entry = entry.expect("a file of the log");
-        if entry.file_name() != "lock" {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // One that is being made may be gone, and is of no use after a kill.
+        if name.starts_with("segment-") || name.starts_with("spare-") {
             let to = to.join(entry.file_name());
             std::fs::hard_link(entry.path(), to).expect("a second name");
         }

@@ -36,7 +36,7 @@ pub(super) enum Probed {
     Unused,
     /// Something else, which is left alone unless it is a file of this log whose new name did not
     /// last.
-    Stray(Option<LogId>),
+    Stray(Option<(LogId, u64)>),
 }
 
 /// The way back from the newest segment to the first whole snapshot.
@@ -49,12 +49,19 @@ pub(super) struct Search<'io> {
     pub(super) chain: Vec<Probe>,
     /// The frame of the snapshot of the oldest of the chain; empty when there is none.
     pub(super) snapshot: Vec<u8>,
-    pub(super) strays: BTreeMap<u64, Option<LogId>>,
+    /// Which segment of which log stands under the name of another.
+    pub(super) strays: BTreeMap<u64, Option<(LogId, u64)>>,
+    pub(super) unreadable_is_lost: bool,
+    unreadable_snapshots: u64,
     pub(super) report: Recovery,
 }
 
 impl<'io> Search<'io> {
-    pub(super) fn new(io: &'io dyn LogIo, names: &[FileName]) -> Search<'io> {
+    pub(super) fn new(
+        io: &'io dyn LogIo,
+        names: &[FileName],
+        unreadable_is_lost: bool,
+    ) -> Search<'io> {
         let mut segments = BTreeSet::new();
         let mut others = Vec::new();
         for name in names {
@@ -73,6 +80,8 @@ impl<'io> Search<'io> {
             chain: Vec::new(),
             snapshot: Vec::new(),
             strays: BTreeMap::new(),
+            unreadable_is_lost,
+            unreadable_snapshots: 0,
             report: Recovery::default(),
         }
     }
@@ -103,7 +112,41 @@ impl<'io> Search<'io> {
             }
         }
         self.chain.reverse();
-        Ok(())
+        if self.snapshot.is_empty() && self.unreadable_snapshots > 0 && !self.unreadable_is_lost {
+            return Err(super::unreadable("read any snapshot of the log"));
+        }
+        if self.log.is_none() {
+            self.log = self.log_of_older();
+        }
+        self.nothing_foreign_is_newer()
+    }
+
+    /// Which log the segments before the chain belong to, when the heads of the chain do not say.
+    /// Else the log would go on as another one.
+    fn log_of_older(&self) -> Option<LogId> {
+        let first = self.chain.first()?.number;
+        self.segments.range(..first).rev().find_map(|number| {
+            let name = FileName::Segment(*number).to_string();
+            let mut blocks = vec![0; DATA_START as usize];
+            let read = self.io.open(&name).and_then(|f| f.read_at(0, &mut blocks));
+            let header = read
+                .ok()
+                .and_then(|_| SegmentHeader::decode(&blocks).ok())?;
+            (header.number == *number).then_some(header.log)
+        })
+    }
+
+    /// A segment of another log under a name that ours could have does not come from a crash.
+    fn nothing_foreign_is_newer(&self) -> Result<(), OpenError> {
+        let newest = self.chain.last().map_or(0, |probe| probe.number);
+        let foreign = |of: &Option<(LogId, u64)>| of.is_some_and(|(log, _)| self.log != Some(log));
+        let mut newer = self.strays.range(newest..);
+        match newer.find(|(_, of)| foreign(of)) {
+            Some((number, _)) => Err(OpenError::Foreign {
+                segment: FileName::Segment(*number).to_string(),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn belongs(&mut self, probe: &Probe) -> Result<(), OpenError> {
@@ -142,17 +185,22 @@ impl<'io> Search<'io> {
                 counted: true,
                 previous_end: Some(header.previous_end),
             })),
-            Ok(header) => Ok(Probed::Stray(Some(header.log))),
+            Ok(header) => Ok(Probed::Stray(Some((header.log, header.number)))),
             Err(HeaderDamage::Newer { version }) => Err(OpenError::Newer {
                 segment: name,
                 version,
             }),
-            Err(HeaderDamage::Damaged) => Ok(self.salvage(number, file, length)),
+            Err(HeaderDamage::Damaged) => self.salvage(number, file, length),
         }
     }
 
     /// A segment without a head: its frames say which life of which segment they are of.
-    fn salvage(&mut self, number: u64, file: Arc<dyn LogFile>, length: u64) -> Probed {
+    fn salvage(
+        &mut self,
+        number: u64,
+        file: Arc<dyn LogFile>,
+        length: u64,
+    ) -> Result<Probed, OpenError> {
         let bounds = Bounds {
             number,
             salt: None,
@@ -172,31 +220,31 @@ impl<'io> Search<'io> {
         };
         let unreadable = scan.window().unreadable_blocks;
         self.report.unreadable_blocks += unreadable;
-        match found {
-            Some(header) => {
-                let begins =
-                    header.kind == Kind::Snapshot && header.position.offset() == DATA_START;
-                Probed::Segment(Probe {
-                    number,
-                    file,
-                    length,
-                    log: None,
-                    salt: header.salt,
-                    count: header.count,
-                    counted: begins,
-                    // The snapshot at the start was written when all before it was durable.
-                    previous_end: begins.then_some(header.durable),
-                })
-            }
-            None if unreadable > 0 => Probed::Stray(None),
-            None => Probed::Unused,
-        }
+        let Some(header) = found else {
+            return match unreadable {
+                0 => Ok(Probed::Unused),
+                _ if self.unreadable_is_lost => Ok(Probed::Stray(None)),
+                _ => Err(super::unreadable("read a segment of the log")),
+            };
+        };
+        let begins = header.kind == Kind::Snapshot && header.position.offset() == DATA_START;
+        Ok(Probed::Segment(Probe {
+            number,
+            file,
+            length,
+            log: None,
+            salt: header.salt,
+            count: header.count,
+            counted: begins,
+            // The snapshot at the start was written when all before it was durable.
+            previous_end: begins.then_some(header.durable),
+        }))
     }
 
     /// Whether the segment begins with a whole snapshot; then it is kept.
     fn load_snapshot(&mut self, probe: &Probe) -> Result<bool, OpenError> {
         let at = u64::from(DATA_START);
-        // What cannot be read is no snapshot; the one before is as good.
+        // What cannot be read is no snapshot; the one before is as good, if there is one.
         let read = frame_at(&probe.file, at, probe.length, &mut self.snapshot);
         let whole = read.is_ok()
             && Frame::decode(&self.snapshot).is_ok_and(|frame| {
@@ -205,6 +253,7 @@ impl<'io> Search<'io> {
                     && frame.header.position == Position::new(probe.number, DATA_START)
                     && snapshot::decode(frame.payload).is_some()
             });
+        self.unreadable_snapshots += u64::from(read.is_err());
         if !whole {
             self.snapshot.clear();
         }

@@ -10,3 +10,4 @@ mod faults;
 mod model;
 mod mutations;
 mod space;
+mod unreadable;

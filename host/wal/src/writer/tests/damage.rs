@@ -10,7 +10,7 @@ use crate::segment::FileName;
 use crate::simulation::{Call, Chance, Crash, Disk};
 
 /// A closed log: some sealed segments, and the last one with several groups and a proof at its end.
-fn closed() -> (Disk, Model) {
+pub(super) fn closed() -> (Disk, Model) {
     let disk = Disk::new(DISK_BYTES, 5);
     let mut model = Model::default();
     let mut log = open(&disk, &options()).unwrap();
@@ -26,14 +26,14 @@ fn closed() -> (Disk, Model) {
     (disk, model)
 }
 
-fn change(disk: &Disk, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn change(disk: &Disk, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = disk.bytes(name);
     assert!(!bytes.is_empty(), "{name} is there");
     change(&mut bytes);
     disk.set_bytes(name, bytes);
 }
 
-fn name_of(number: u64) -> String {
+pub(super) fn name_of(number: u64) -> String {
     FileName::Segment(number).to_string()
 }
 
@@ -69,7 +69,7 @@ pub(super) fn one_flipped_bit_loses_one_frame_and_is_counted_exactly() {
 }
 
 /// The frames of the last segment that touch a stretch of it.
-fn touched(model: &Model, segment: u64, stretch: Range<u64>) -> (u64, u64) {
+pub(super) fn touched(model: &Model, segment: u64, stretch: Range<u64>) -> (u64, u64) {
     let places = model.places();
     let hit = places.iter().filter(|(position, length, _)| {
         let start = u64::from(position.offset());
@@ -97,7 +97,7 @@ pub(super) fn a_zeroed_or_unreadable_block_loses_the_frames_on_it() {
                 let stretch = stretch.start as usize..stretch.end as usize;
                 change(&disk, &name_of(last), |bytes| bytes[stretch].fill(0));
             }
-            let log = open(&disk, &options()).unwrap();
+            let log = open(&disk, &super::unreadable::losing()).unwrap();
             assert_eq!(log.report.quarantined_frames, frames, "block {block}");
             assert_eq!(log.report.quarantined_items, items, "block {block}");
             assert_eq!(log.report.unreadable_blocks > 0, unreadable);
@@ -326,34 +326,6 @@ pub(super) fn whatever_happens_to_the_files_nothing_panics_and_nothing_is_invent
 }
 
 #[test]
-pub(super) fn what_was_cut_stays_cut_when_it_can_be_read_again() {
-    let disk = Disk::new(DISK_BYTES, 5);
-    let mut model = Model::default();
-    let mut log = open(&disk, &options()).unwrap();
-    model.commit(&mut log.writer, &[put(1, 100)]);
-    let segment = log.writer.view().lock().active.unwrap();
-    let name = name_of(segment.number);
-    // The group that is on its way when the power goes, which the disk has and does not give.
-    disk.stop_at(disk.calls() + 2);
-    model.commit(&mut log.writer, &[put(3, 100)]);
-    disk.crash(Crash::PowerCutKeepsAll);
-    let group = u64::from(segment.end);
-    disk.make_unreadable(&name, group..group + 4096);
-    let mut log = model.reopen(&disk, &options());
-    assert_eq!(log.report.frames, 1);
-    model.commit(&mut log.writer, &[put(1, 200)]);
-    let newest = log.writer.view().lock().active.unwrap().number;
-    drop(log);
-    disk.crash(Crash::PowerCutDropsAll);
-
-    // The disk gives it now, and the log has to fall back to its segment.
-    disk.make_readable();
-    change(&disk, &name_of(newest), |bytes| bytes[8192..8300].fill(0));
-    let log = model.reopen(&disk, &options());
-    assert_eq!(log.report.damaged_snapshots, 1);
-}
-
-#[test]
 pub(super) fn damaged_bytes_are_kept_aside_and_counted() {
     let (disk, model) = closed();
     let places = model.places();
@@ -426,4 +398,36 @@ pub(super) fn a_quarantine_without_room_is_passed_over() {
     disk.set_capacity(0);
     let log = open(&disk, &options()).unwrap();
     assert_eq!(log.writer.counters().read().quarantine_skips, 1);
+}
+
+#[test]
+pub(super) fn a_segment_of_another_log_under_the_newest_name_is_refused() {
+    let (disk, mut model) = closed();
+    let other = Disk::new(DISK_BYTES, 99);
+    drop(open(&other, &options()).unwrap());
+    let newest = model.places().last().unwrap().0.segment();
+    let ours = disk.bytes(&name_of(newest));
+    disk.set_bytes(&name_of(newest), other.bytes(&name_of(1)));
+    assert!(newest > 1);
+    let error = open(&disk, &options()).err().unwrap();
+    assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+    disk.set_bytes(&name_of(newest), ours);
+    model.reopen(&disk, &options());
+}
+
+#[test]
+pub(super) fn a_log_whose_newest_head_is_damaged_stays_the_same_log() {
+    let (disk, mut model) = closed();
+    let newest = model.places().last().unwrap().0.segment();
+    change(&disk, &name_of(newest), |bytes| bytes[..8192].fill(0x5a));
+    let mut log = model.reopen(&disk, &options());
+    model.commit(&mut log.writer, &[put(1, 100)]);
+    let next = log.writer.view().lock().active.unwrap().number;
+    drop(log);
+    disk.crash(Crash::PowerCutDropsAll);
+    // Both snapshots are of no use, so that a segment from before is met.
+    for number in [newest, next] {
+        change(&disk, &name_of(number), |bytes| bytes[8192..8300].fill(0));
+    }
+    model.reopen(&disk, &options());
 }

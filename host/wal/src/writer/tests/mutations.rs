@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 use std::time::Instant;
 
 use super::model::WITHOUT;
-use super::{crash, damage, faults, space};
+use super::{crash, damage, faults, space, unreadable};
 use crate::simulation::Mutation;
 
 /// The suites, those that find most for their time first.
@@ -40,7 +40,7 @@ const SUITES: [(&str, fn()); 20] = [
     ),
     (
         "cut",
-        damage::what_was_cut_stays_cut_when_it_can_be_read_again,
+        unreadable::what_was_cut_stays_cut_when_it_can_be_read_again,
     ),
     (
         "torn group",
