@@ -39,9 +39,9 @@ pub(super) fn once(round: &Round) -> Result<Vec<Violation>> {
         .get(round.number as usize % 3)
         .copied()
         .unwrap_or(SYNCS);
-    let errors = ["EIO", "ENOSPC", "EDQUOT"];
+    let errors = ["EIO", "ENOSPC", "EDQUOT", "EINTR"];
     let error = errors
-        .get(chance.below(3) as usize)
+        .get(chance.below(4) as usize)
         .copied()
         .unwrap_or("EIO");
     let call = 1 + chance.below(CALLS_MAX);

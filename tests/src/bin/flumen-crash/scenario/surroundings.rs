@@ -139,7 +139,6 @@ pub(super) fn descriptors(round: &Round) -> Result<Vec<Violation>> {
     for descriptors in 0..DESCRIPTORS_MAX {
         rig.orders.descriptors = Some(descriptors);
         let mut events = 0;
-        rig.oracle.forgive_reads(true);
         rig.run(&[], |_, event, _| {
             events += 1;
             let failed = matches!(
@@ -151,7 +150,6 @@ pub(super) fn descriptors(round: &Round) -> Result<Vec<Violation>> {
                 false => Next::Go,
             })
         })?;
-        rig.oracle.forgive_reads(false);
     }
     rig.orders.descriptors = None;
     rig.verify()?;
