@@ -31,6 +31,8 @@
 //! reader     the thread that reads the backlog
 //! store      what one transaction writes
 //! page       what one read finds
+//! prepared   puts that another channel decides
+//! records    what is kept for the agent
 //! headers    headers as JSON
 //! schema     the tables
 //! options    Flume's options, and where the database is
@@ -39,7 +41,9 @@
 mod headers;
 mod options;
 mod page;
+mod prepared;
 mod reader;
+mod records;
 mod schema;
 mod shared;
 mod state;
@@ -60,25 +64,26 @@ use std::time::Duration;
 
 use flumen_clients::sqlite::{DatabaseFile, Failure, SqliteError, Worker};
 use flumen_core::channel::{
-    Channel, ChannelFill, ChannelLimits, Lease, LeaseOwner, Permit, ReserveError, TakeError,
-    TakeLimits,
+    Channel, ChannelFill, ChannelLimits, Lease, LeaseOwner, Permit, PreparedPut, ReserveError,
+    TakeError, TakeLimits,
 };
 use flumen_core::clock::Clock;
 use flumen_core::metric::ChannelCounters;
 use flumen_core::settings::Settings;
-use flumen_core::state::{Recovered, RecoveredRecord, StateRecord};
+use flumen_core::state::{Recovered, StateRecord};
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, Side};
 
 pub use options::ROW;
 
 use crate::bounded::{Refusal, Room};
 use options::Options;
-use reader::Reader;
-use shared::{Held, Inner, LeasedEvents, Records, Shared, Space};
+use reader::{ReadJob, Reader};
+use records::Records;
+use shared::{Held, Inner, LeasedEvents, Shared, Space};
 use state::{Backlog, BodyBytes, MEMORY_BYTES_MAX, State, Stored};
-use store::Store;
+use store::{FoundRecord, Prepared, Store};
 use timed::{Reserve, Take};
-use writer::{Answer, GROUP_JOBS_MAX, Writer};
+use writer::{Answer, GROUP_JOBS_MAX, Job, Writer};
 
 /// The longest wait of a transaction for another process that writes to the database. Longer than a
 /// statement that somebody types and runs; a transaction that stays open is told to the operator.
@@ -141,14 +146,19 @@ fn open(
     let path = options.path.clone();
     let file = DatabaseFile::take(&path, schema::SCHEMA, options.create, scale.busy_wait)
         .map_err(|error| opening_fault(name, error))?;
-    let open = || -> Result<_, SqliteError> {
+    let folder = file
+        .path()
+        .parent()
+        .map_or_else(PathBuf::new, PathBuf::from);
+    // The file belongs to the two connections from here on.
+    let open = move || -> Result<_, SqliteError> {
         let (store, first) = Store::open(file.connect()?)?;
         let database = file.connect()?;
         let acknowledged = store::acknowledged(&database)?;
-        let records = Records::new(store::records(&database)?, store.forgotten());
-        Ok((store, first, database, acknowledged, records))
+        let found = store.records()?;
+        Ok((store, first, database, acknowledged, found))
     };
-    let (store, first, database, acknowledged, records) =
+    let (store, first, database, acknowledged, found) =
         open().map_err(|error| opening_fault(name, error))?;
     let counts = store.counts();
     let backlog = first.map(|from| Backlog {
@@ -156,25 +166,25 @@ fn open(
         to: counts.next_sequence,
         room: counts.room,
     });
-    let folder = file
-        .path()
-        .parent()
-        .map_or_else(PathBuf::new, PathBuf::from);
+    let mut state = State::new(options.bounds, backlog, scale.memory_bytes_max);
+    for prepared in found.iter().filter_map(FoundRecord::prepared_events) {
+        state.prepared_found(prepared.0, prepared.1);
+    }
     let inner = Arc::new(Inner::new(
         name.clone(),
-        State::new(options.bounds, backlog, scale.memory_bytes_max),
+        state,
         clock,
         Space::new(folder, options.free_bytes_min),
-        records,
+        Records::found(counts.forgotten, found),
     ));
     inner.counters.start_time.set(now_ms(&*inner.clock));
     let writer = Writer {
         inner: Arc::clone(&inner),
-        store,
+        store: Some(store),
     };
     let reader = Reader {
         inner,
-        database,
+        database: Some(database),
         acknowledged,
         unreadable: 0,
     };
@@ -199,8 +209,8 @@ fn start(mut writer: Writer, mut reader: Reader) -> io::Result<Shared> {
             GROUP_JOBS_MAX,
             move |jobs| writer.write(jobs),
         )?,
-        _reader: Worker::start(&name("sqlr"), inner.reads.clone(), 1, move |requests| {
-            reader.read(requests);
+        _reader: Worker::start(&name("sqlr"), inner.reads.clone(), 1, move |jobs| {
+            reader.work(jobs);
         })?,
         inner,
     })
@@ -335,36 +345,49 @@ impl Channel for SqlChannel {
         Box::pin(Take::new(self, limits, wait))
     }
 
+    fn close(&self) {
+        let inner = &self.shared.inner;
+        inner.with(|state, outside| state.accounts.close(outside));
+        inner.counters.stop_time.set(now_ms(&*inner.clock));
+    }
+
     fn is_durable(&self) -> bool {
         true
     }
 
     fn recovered(&self) -> Recovered {
-        let kept = self.shared.inner.records.lock();
-        let records = kept.records.iter().map(|own| RecoveredRecord {
-            record: own.clone(),
-            decider: None,
-        });
-        Recovered {
-            forgotten: kept.forgotten,
-            records: records.collect(),
+        self.shared.inner.records.recovered()
+    }
+
+    fn settle<'a>(&'a self, withdrawn: &'a [u64]) -> BoxFuture<'a, Result<(), Fault>> {
+        let inner = &self.shared.inner;
+        let undecided = inner.records.undecided();
+        if undecided.is_empty() {
+            return Box::pin(Done(None));
         }
+        let is_withdrawn = |own: &Prepared| withdrawn.contains(&own.key.generation);
+        let (withdrawn, counting): (Vec<_>, Vec<_>) = undecided.into_iter().partition(is_withdrawn);
+        let (job, answer) = Job::settle(
+            withdrawn.into_iter().collect(),
+            counting.into_iter().collect(),
+        );
+        inner.writes.submit(job);
+        Box::pin(Done(Some(answer)))
     }
 
     fn forget(&self, generation: u64) {
-        let mut kept = self.shared.inner.records.lock();
-        kept.forget = kept.forget.max(generation);
+        self.shared.inner.records.forget(generation);
     }
 
     fn kept_record_bytes(&self) -> u64 {
-        let kept = self.shared.inner.records.lock();
-        kept.records.iter().map(|own| own.bytes.len() as u64).sum()
+        self.shared.inner.records.bytes()
     }
 
-    fn close(&self) {
-        let inner = &self.shared.inner;
-        inner.with(|state, outside| state.accounts.close(outside));
-        inner.counters.stop_time.set(now_ms(&*inner.clock));
+    fn release(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        // First the reader closes its connection, then the writer its own, and the lock is free.
+        let (job, answer) = Job::release();
+        self.shared.inner.reads.submit(ReadJob::Release(job));
+        Box::pin(Done(Some(answer)))
     }
 
     fn reconfigure(&self, settings: &Settings) -> Result<bool, Fault> {
@@ -391,7 +414,15 @@ impl Permit for SqlPermit {
         self: Box<Self>,
         record: Option<StateRecord>,
     ) -> BoxFuture<'static, Result<(), Fault>> {
-        Box::pin(Written(self.0.commit(record)))
+        Box::pin(Done(self.0.commit(record)))
+    }
+
+    fn prepare(
+        self: Box<Self>,
+        record: StateRecord,
+        decider: ComponentName,
+    ) -> BoxFuture<'static, Result<Box<dyn PreparedPut>, Fault>> {
+        Box::pin(self.0.prepare(record, decider).written())
     }
 }
 
@@ -404,7 +435,7 @@ struct SqlLease(LeasedEvents);
 
 impl LeaseOwner for SqlLease {
     fn ack(self: Box<Self>, record: Option<StateRecord>) -> BoxFuture<'static, Result<(), Fault>> {
-        Box::pin(Written(self.0.end(Vec::new(), record)))
+        Box::pin(Done(self.0.end(Vec::new(), record)))
     }
 
     fn ack_except(
@@ -412,7 +443,7 @@ impl LeaseOwner for SqlLease {
         kept: Vec<u32>,
         record: Option<StateRecord>,
     ) -> BoxFuture<'static, Result<(), Fault>> {
-        Box::pin(Written(self.0.end(kept, record)))
+        Box::pin(Done(self.0.end(kept, record)))
     }
 
     fn give_back(self: Box<Self>) {
@@ -421,14 +452,14 @@ impl LeaseOwner for SqlLease {
 }
 
 /// Ready when what was handed to the writer is on the disk; at once when there was nothing.
-struct Written(Option<Answer>);
+struct Done(Option<Answer>);
 
-impl Future for Written {
+impl Future for Done {
     type Output = Result<(), Fault>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Some(answer) => Pin::new(answer).poll(context),
+            Some(answer) => Pin::new(answer).poll(context).map_ok(|_| ()),
             None => Poll::Ready(Ok(())),
         }
     }

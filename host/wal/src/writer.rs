@@ -113,18 +113,15 @@ impl Writer {
             io::ErrorKind::WouldBlock => OpenError::Held,
             _ => OpenError::disk("lock the folder of the log")(cause),
         })?;
-<<<<<<< HEAD
-        let found = recover(io.as_ref(), state.as_mut())?;
+        let found = recover(io.as_ref(), state.as_mut(), options.unreadable_is_lost)?;
+        // Before anything is changed: the user may refuse what it has read.
         state
             .recovered(found.acknowledged.frontier())
             .map_err(|cause| OpenError::State { cause })?;
-=======
-        let found = recover(io.as_ref(), state.as_mut(), options.unreadable_is_lost)?;
         if let Some(end) = &found.unsettled {
             end.settle()
                 .map_err(OpenError::disk("make the end of the log durable"))?;
         }
->>>>>>> walspeed
         let report = found.report;
         let writer = Writer::first_segment(io, options, state, found, lock)?;
         Ok((writer, report))

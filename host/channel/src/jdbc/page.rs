@@ -52,17 +52,17 @@ impl Page {
 }
 
 /// Reads events from `from` on and before `to`: those that are there and not in the ranges of
-/// `acknowledged`, until the page is full.
+/// `without`, until the page is full.
 ///
 /// # Errors
 /// The database cannot be read at all for now.
 pub(super) fn read(
     database: &Database,
-    acknowledged: &[(u64, u64)],
+    without: [&[(u64, u64)]; 2],
     from: u64,
     to: u64,
 ) -> Result<Page, SqliteError> {
-    let mut reading = Reading::new(acknowledged, from);
+    let mut reading = Reading::new(without, from);
     match reading.rows(database, from, to, PAGE_EVENTS_MAX) {
         Ok(()) => return Ok(reading.finish()),
         Err(error) if error.failure() != Some(Failure::Corrupt) => return Err(error),
@@ -83,7 +83,7 @@ pub(super) fn read(
 }
 
 struct Reading<'a> {
-    acknowledged: &'a [(u64, u64)],
+    without: [&'a [(u64, u64)]; 2],
     page: Page,
     builder: BatchBuilder,
     sequences: Vec<u64>,
@@ -94,9 +94,9 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(acknowledged: &'a [(u64, u64)], from: u64) -> Self {
+    fn new(without: [&'a [(u64, u64)]; 2], from: u64) -> Self {
         Self {
-            acknowledged,
+            without,
             page: Page {
                 next: from,
                 ..Page::default()
@@ -139,7 +139,7 @@ impl<'a> Reading<'a> {
     fn row(&mut self, row: &Row<'_>) -> Result<ControlFlow<()>, SqliteError> {
         let sequence = unsigned(row.integer(0)?);
         let is_over = |(first, last): &(u64, u64)| (*first..=*last).contains(&sequence);
-        if self.acknowledged.iter().any(is_over) {
+        if self.without.iter().copied().flatten().any(is_over) {
             self.page.next = sequence + 1;
             return Ok(ControlFlow::Continue(()));
         }

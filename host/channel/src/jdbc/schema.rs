@@ -26,10 +26,13 @@ CREATE TABLE queue (
     forgotten INTEGER NOT NULL
 ) STRICT;
 INSERT INTO queue VALUES (1, 0, 0, 0, 0);
-CREATE TABLE state_records (
+CREATE TABLE records (
     id INTEGER PRIMARY KEY,
     generation INTEGER NOT NULL,
-    record BLOB NOT NULL
+    record BLOB NOT NULL,
+    decider TEXT,
+    first_sequence INTEGER,
+    end_sequence INTEGER
 ) STRICT;
 CREATE TABLE acknowledged (
     first_sequence INTEGER PRIMARY KEY,
@@ -67,15 +70,24 @@ pub(super) const LAST_SEQUENCE: &str = "SELECT max(sequence) FROM events";
 pub(super) const COUNTS: &str =
     "SELECT next_sequence, events, body_bytes, forgotten FROM queue WHERE id = 1";
 
-pub(super) const SET_COUNTS: &str =
-    "UPDATE queue SET next_sequence = ?1, events = ?2, body_bytes = ?3 WHERE id = 1";
+pub(super) const SET_COUNTS: &str = "UPDATE queue SET next_sequence = ?1, events = ?2, body_bytes = ?3, forgotten = ?4 WHERE id = 1";
 
-pub(super) const INSERT_RECORD: &str =
-    "INSERT INTO state_records (generation, record) VALUES (?1, ?2)";
+pub(super) const INSERT_RECORD: &str = "INSERT INTO records (generation, record) VALUES (?1, ?2)";
 
-pub(super) const RECORDS: &str =
-    "SELECT generation, record FROM state_records ORDER BY generation, id";
+pub(super) const INSERT_PREPARED: &str = "INSERT INTO records \
+     (generation, record, decider, first_sequence, end_sequence) VALUES (?1, ?2, ?3, ?4, ?5)";
 
-pub(super) const FORGET_RECORDS: &str = "DELETE FROM state_records WHERE generation <= ?1";
+pub(super) const DELETE_PREPARED: &str = "DELETE FROM records WHERE generation = ?1 \
+     AND first_sequence = ?2 AND end_sequence = ?3 AND decider IS NOT NULL";
 
-pub(super) const SET_FORGOTTEN: &str = "UPDATE queue SET forgotten = ?1 WHERE id = 1";
+/// It counts, and nobody has to be asked any more.
+pub(super) const SETTLE_PREPARED: &str = "UPDATE records SET decider = NULL WHERE generation = ?1 \
+     AND first_sequence = ?2 AND end_sequence = ?3 AND decider IS NOT NULL";
+
+pub(super) const FORGET_RECORDS: &str = "DELETE FROM records WHERE generation <= ?1";
+
+pub(super) const RECORDS: &str = "SELECT generation, record, decider, first_sequence, end_sequence \
+     FROM records ORDER BY generation, id";
+
+pub(super) const ROOM_OF_RANGE: &str = "SELECT count(*), ifnull(sum(length(body)), 0) FROM events \
+     WHERE sequence >= ?1 AND sequence < ?2";

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use flumen_clients::sqlite::{JobQueue, Worker};
@@ -13,7 +13,10 @@ use flumen_core::metric::ChannelCounters;
 use flumen_core::state::StateRecord;
 use flumen_core::{ComponentName, EventBatch, Fault, Side};
 
-use super::state::{NotTaken, ReadRequest, State, Stored, Taken};
+use super::prepared::Preparing;
+use super::reader::ReadJob;
+use super::records::Records;
+use super::state::{NotTaken, State, Stored, Taken};
 use super::writer::{Answer, End, Job};
 use crate::bounded::{Accounted, Accounts, Outside, Room, Ticket};
 
@@ -28,7 +31,7 @@ pub(super) struct Inner {
     pub(super) space: Space,
     pub(super) records: Records,
     pub(super) writes: JobQueue<Job>,
-    pub(super) reads: JobQueue<ReadRequest>,
+    pub(super) reads: JobQueue<ReadJob>,
 }
 
 /// What the channel and everything that it gave out share. The last one ends the threads and lets
@@ -36,7 +39,7 @@ pub(super) struct Inner {
 pub(super) struct Shared {
     pub(super) inner: Arc<Inner>,
     pub(super) _writer: Worker<Job>,
-    pub(super) _reader: Worker<ReadRequest>,
+    pub(super) _reader: Worker<ReadJob>,
 }
 
 impl Inner {
@@ -70,7 +73,7 @@ impl Inner {
             (value, state.read_request())
         };
         if let Some(request) = request {
-            self.reads.submit(request);
+            self.reads.submit(ReadJob::Page(request));
         }
         outside.run();
         value
@@ -81,42 +84,6 @@ impl Accounted for Shared {
     fn with_accounts<T>(&self, act: impl FnOnce(&mut Accounts, &mut Outside) -> T) -> T {
         self.inner
             .with(|state, outside| act(&mut state.accounts, outside))
-    }
-}
-
-/// The records of state that are in the database, and up to where they may go.
-#[derive(Debug, Default)]
-pub(super) struct Records(Mutex<KeptRecords>);
-
-#[derive(Debug, Default)]
-pub(super) struct KeptRecords {
-    pub(super) records: Vec<StateRecord>,
-    /// Up to this generation none is in the database.
-    pub(super) forgotten: u64,
-    /// Up to this one the next transaction deletes them.
-    pub(super) forget: u64,
-}
-
-impl Records {
-    pub(super) fn new(records: Vec<StateRecord>, forgotten: u64) -> Self {
-        Self(Mutex::new(KeptRecords {
-            records,
-            forgotten,
-            forget: forgotten,
-        }))
-    }
-
-    /// A short lock: held for a few copies, never over a write.
-    pub(super) fn lock(&self) -> MutexGuard<'_, KeptRecords> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl KeptRecords {
-    /// A transaction has deleted those up to this generation.
-    pub(super) fn written(&mut self, forgotten: u64) {
-        self.forgotten = forgotten;
-        self.records.retain(|own| own.generation > forgotten);
     }
 }
 
@@ -215,6 +182,21 @@ impl Held {
         let (job, answer) = Job::put(events, self.room, record);
         self.shared.inner.writes.submit(job);
         Some(answer)
+    }
+
+    /// The same for a put that another channel decides.
+    pub(super) fn prepare(mut self, record: StateRecord, decider: ComponentName) -> Preparing {
+        let events = self.events.take().unwrap_or_default();
+        let (room, generation) = (self.room, record.generation);
+        let (job, answer) = Job::prepare(events.clone(), room, record, decider);
+        self.shared.inner.writes.submit(job);
+        Preparing {
+            shared: Arc::clone(&self.shared),
+            events,
+            room,
+            generation,
+            answer,
+        }
     }
 }
 

@@ -45,10 +45,12 @@ pub(super) struct Backlog {
 }
 
 /// A page that is to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReadRequest {
     pub(super) from: u64,
     pub(super) to: u64,
+    /// First and last sequence of events that are there and not to be read.
+    pub(super) without: Vec<(u64, u64)>,
 }
 
 /// Events that were written.
@@ -75,7 +77,17 @@ pub(super) struct State {
     memory_bytes: u64,
     memory_bytes_max: u64,
     backlog: Option<Backlog>,
-    is_reading: bool,
+    /// Where the page ends that is being read.
+    reading_to: Option<u64>,
+    /// First and last sequence of events that are in the database and not the reader's business:
+    /// they do not count yet, or were published into memory while a page was read over them. As many
+    /// as there are puts that wait for another channel's word.
+    apart: Vec<(u64, u64)>,
+    /// Puts were found that nobody has decided yet. The reader waits for that: it never comes back to
+    /// what it has passed.
+    is_undecided: bool,
+    /// Behind the youngest event that ever was in memory. What is older may be under lease.
+    memory_end: u64,
     failed: Option<Fault>,
 }
 
@@ -92,7 +104,10 @@ impl State {
             memory_bytes: 0,
             memory_bytes_max,
             backlog,
-            is_reading: false,
+            reading_to: None,
+            apart: Vec::new(),
+            is_undecided: false,
+            memory_end: 0,
             failed: None,
         }
     }
@@ -113,7 +128,7 @@ impl State {
         let memory = room.size + put.header_bytes + room.events * EVENT_BYTES;
         match &mut self.backlog {
             Some(backlog) => {
-                backlog.to = put.stored.first_sequence + room.events;
+                backlog.to = backlog.to.max(put.stored.end());
                 backlog.room = backlog.room.plus(room);
                 self.accounts.queue_reserved(room, 0);
             }
@@ -124,31 +139,124 @@ impl State {
                 self.accounts.queue_reserved(room, 0);
             }
             None => {
-                self.queue.push_back(put.stored);
-                self.ready += room.events;
-                self.memory_bytes += memory;
+                self.remember(put);
                 self.accounts.queue_reserved(room, room.events);
             }
         }
         self.accounts.serve(outside);
     }
 
+    /// Events are in the database and do not count yet.
+    pub(super) fn prepared(&mut self, range: (u64, u64)) {
+        self.apart.push(range);
+    }
+
+    /// Puts were found that do not count yet: their events are part of the backlog as it was given,
+    /// and are taken out of it.
+    pub(super) fn prepared_found(&mut self, range: (u64, u64), room: Room) {
+        self.is_undecided = true;
+        self.apart.push(range);
+        self.accounts.unqueue(room);
+        if let Some(backlog) = &mut self.backlog {
+            backlog.room = backlog.room.minus(room);
+        }
+    }
+
+    /// They count now, although nobody has them in memory: before the first take.
+    pub(super) fn settled(&mut self, range: (u64, u64), room: Room, outside: &mut Outside) {
+        self.apart.retain(|own| *own != range);
+        if let Some(backlog) = &mut self.backlog {
+            backlog.room = backlog.room.plus(room);
+            self.accounts.queue_more(room, 0);
+        }
+        self.accounts.serve(outside);
+    }
+
+    /// They do not count, and are not in the database any more.
+    pub(super) fn withdrawn_found(&mut self, range: (u64, u64)) {
+        self.apart.retain(|own| *own != range);
+    }
+
+    /// All puts that were found are decided.
+    pub(super) fn decided(&mut self) {
+        self.is_undecided = false;
+    }
+
+    /// They were withdrawn, and are not in the database any more if `are_gone`.
+    pub(super) fn withdrawn(
+        &mut self,
+        range: Option<(u64, u64)>,
+        room: Room,
+        are_gone: bool,
+        outside: &mut Outside,
+    ) {
+        if are_gone {
+            self.apart.retain(|own| Some(*own) != range);
+        }
+        self.accounts.release_reserved(room, outside);
+    }
+
+    /// Events that were prepared count now.
+    pub(super) fn published(&mut self, put: Put, outside: &mut Outside) {
+        let first = put.stored.first_sequence;
+        let range = (first, put.stored.end() - 1);
+        let room = put.stored.room();
+        let is_passed = match &self.backlog {
+            // What is being read is read without them.
+            Some(backlog) => first < backlog.from || self.reading_to.is_some_and(|to| first < to),
+            None => first < self.memory_end,
+        };
+        if !is_passed {
+            self.apart.retain(|own| *own != range);
+            return self.committed(put, outside);
+        }
+        let from = self
+            .backlog
+            .as_ref()
+            .map_or(u64::MAX, |backlog| backlog.from);
+        if range.1 < from {
+            self.apart.retain(|own| *own != range);
+        }
+        self.remember(put);
+        self.accounts.queue_reserved(room, room.events);
+        self.accounts.serve(outside);
+    }
+
+    /// Events that can be taken from memory from now on.
+    fn remember(&mut self, put: Put) {
+        let room = put.stored.room();
+        self.ready += room.events;
+        self.memory_bytes += room.size + put.header_bytes + room.events * EVENT_BYTES;
+        self.memory_end = self.memory_end.max(put.stored.end());
+        self.queue.put_back(vec![put.stored]);
+    }
+
+    /// The reader does not come back to what it has passed.
+    fn forget_passed(&mut self, backlog: &Backlog) {
+        self.apart.retain(|(_, last)| *last >= backlog.from);
+    }
+
     /// The page that shall be read now, once: when less than half of what may be in memory is.
     pub(super) fn read_request(&mut self) -> Option<ReadRequest> {
-        let backlog = self.backlog.as_ref()?;
-        let is_due = self.ready == 0 || self.memory_bytes < self.memory_bytes_max / 2;
+        let Backlog { from, to, .. } = *self.backlog.as_ref()?;
+        let first = self.queue.first_sequence_at(0);
+        let is_due = first.is_none_or(|first| first >= from)
+            || self.memory_bytes < self.memory_bytes_max / 2;
         // After a failure the next take decides when to try again.
-        if self.is_reading || self.failed.is_some() || !is_due {
+        let waits = self.reading_to.is_some() || self.failed.is_some() || self.is_undecided;
+        if waits || !is_due {
             return None;
         }
-        self.is_reading = true;
-        let Backlog { from, to, .. } = *backlog;
-        Some(ReadRequest { from, to })
+        self.reading_to = Some(to);
+        // What the reader has passed is nobody's business any more.
+        let without = self.apart.iter().filter(|(_, last)| *last >= from);
+        let without = without.copied().collect();
+        Some(ReadRequest { from, to, without })
     }
 
     /// A page was read. Gives what the backlog was said to take and did not hold.
     pub(super) fn page_read(&mut self, page: Page, outside: &mut Outside) -> Room {
-        self.is_reading = false;
+        self.reading_to = None;
         let Some(mut backlog) = self.backlog.take() else {
             return Room::default();
         };
@@ -159,9 +267,12 @@ impl State {
             self.ready += room.events;
             self.accounts.now_ready(room.events);
             self.memory_bytes += room.events * EVENT_BYTES;
-            self.queue.push_back(stored);
+            self.memory_end = self.memory_end.max(stored.end());
+            // As a rule behind all others; what was published meanwhile may be younger.
+            self.queue.put_back(vec![stored]);
         }
         backlog.from = page.next;
+        self.forget_passed(&backlog);
         let mut missing = Room::default();
         if backlog.from < backlog.to {
             self.backlog = Some(backlog);
@@ -175,7 +286,7 @@ impl State {
 
     /// The backlog cannot be read for now. Takers are woken, and one of them is told.
     pub(super) fn read_failed(&mut self, fault: Fault, outside: &mut Outside) {
-        self.is_reading = false;
+        self.reading_to = None;
         self.failed = Some(fault);
         self.accounts.wake_takers(outside);
     }
@@ -226,7 +337,11 @@ impl State {
     /// Takes the oldest events that nobody holds.
     fn take(&mut self, limits: TakeLimits) -> Result<Taken, NotTaken> {
         let events = self.accounts.event_bound(limits);
-        let Some(taken) = self.queue.take(events, limits.bytes, u64::MAX) else {
+        let before = self
+            .backlog
+            .as_ref()
+            .map_or(u64::MAX, |backlog| backlog.from);
+        let Some(taken) = self.queue.take(events, limits.bytes, before) else {
             return Err(match self.failed.take() {
                 Some(fault) => NotTaken::Failed(fault),
                 None => NotTaken::Nothing(self.accounts.nothing()),
@@ -253,3 +368,6 @@ impl State {
         self.accounts.serve(outside);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use flumen_clients::sqlite::{Database, Failure, Row, SqliteError, Statements, Value};
-use flumen_core::EventBatch;
 use flumen_core::state::StateRecord;
+use flumen_core::{ComponentName, EventBatch};
 
 use super::headers::HeaderWriter;
 use super::schema;
@@ -20,12 +20,16 @@ pub(super) struct Change<'a> {
     pub(super) gone: Vec<(u64, u64)>,
     /// What those take.
     pub(super) gone_room: Room,
-    /// The record of state that belongs to it.
+    /// The record of state that belongs to it, and for a put who decides whether it counts.
     pub(super) record: Option<&'a StateRecord>,
+    pub(super) decider: Option<&'a ComponentName>,
+    /// Puts that were prepared and are decided.
+    pub(super) withdrawn: &'a [PreparedKey],
+    pub(super) settled: &'a [PreparedKey],
 }
 
 /// Where the events of a change stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Written {
     /// The sequence of the first event that was put.
     pub(super) first_sequence: u64,
@@ -38,6 +42,53 @@ pub(super) struct Written {
 pub(super) struct Counts {
     /// The sequence of the event that will be put next. No sequence is used twice.
     pub(super) next_sequence: u64,
+    pub(super) room: Room,
+    /// Records up to this generation were forgotten.
+    pub(super) forgotten: u64,
+}
+
+/// A record that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FoundRecord {
+    pub(super) record: StateRecord,
+    /// A put that is not decided: who decides, and the events.
+    pub(super) prepared: Option<Prepared>,
+}
+
+impl FoundRecord {
+    /// First and last sequence of the events of a put that is not decided, and what they take.
+    pub(super) fn prepared_events(&self) -> Option<((u64, u64), Room)> {
+        let prepared = self.prepared.as_ref()?;
+        Some((prepared.key.range()?, prepared.room))
+    }
+}
+
+/// Which prepared put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PreparedKey {
+    pub(super) generation: u64,
+    /// The first sequence of its events, and the one behind the last.
+    pub(super) first: u64,
+    pub(super) end: u64,
+}
+
+impl PreparedKey {
+    /// First and last sequence, if it has events.
+    pub(super) fn range(self) -> Option<(u64, u64)> {
+        (self.first < self.end).then(|| (self.first, self.end - 1))
+    }
+
+    fn values(self) -> [Value<'static>; 3] {
+        [self.generation, self.first, self.end].map(|own| Value::Integer(signed(own)))
+    }
+}
+
+/// Events of a put that does not count yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Prepared {
+    pub(super) decider: ComponentName,
+    pub(super) key: PreparedKey,
+    /// What of them is still there takes this much.
     pub(super) room: Room,
 }
 
@@ -59,8 +110,6 @@ pub(super) fn acknowledged(database: &Database) -> Result<Vec<(u64, u64)>, Sqlit
 pub(super) struct Store {
     database: Database,
     counts: Counts,
-    /// Records up to this generation are deleted.
-    forgotten: u64,
 }
 
 impl Store {
@@ -72,13 +121,13 @@ impl Store {
         let mut counts = Counts {
             next_sequence: 0,
             room: Room::default(),
+            forgotten: 0,
         };
-        let mut forgotten = 0;
         statements.query(schema::COUNTS, &[], |row| {
             counts.next_sequence = unsigned(row.integer(0)?);
             counts.room.events = unsigned(row.integer(1)?);
             counts.room.size = unsigned(row.integer(2)?);
-            forgotten = unsigned(row.integer(3)?);
+            counts.forgotten = unsigned(row.integer(3)?);
             Ok(ControlFlow::Break(()))
         })?;
         let first = optional_number(&statements, schema::FIRST_SEQUENCE)?;
@@ -89,35 +138,31 @@ impl Store {
         } else {
             counts.room = Room::default();
         }
-        let store = Self {
-            database,
-            counts,
-            forgotten,
-        };
-        Ok((store, first))
+        Ok((Self { database, counts }, first))
     }
 
     pub(super) fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Writes all changes in one transaction, in their order.
+    /// Writes all changes in one transaction, in their order, and drops the records up to
+    /// `forgotten`.
     ///
     /// # Errors
     /// Nothing was written.
     pub(super) fn commit(
         &mut self,
         changes: &[Change<'_>],
-        forget: u64,
         now_ms: i64,
+        forgotten: u64,
     ) -> Result<Vec<Written>, SqliteError> {
-        let result = self.commit_as(changes, forget, now_ms, Leaving::Deleted);
+        let result = self.commit_as(changes, now_ms, forgotten, Leaving::Deleted);
         let leave = changes.iter().any(|change| !change.gone.is_empty());
         match result {
             // A damaged page beside the rows must not bring acknowledged events back for ever.
             // What the failed statement has changed is undone, so the damage does not grow.
             Err(error) if leave && error.failure() == Some(Failure::Corrupt) => {
-                self.commit_as(changes, forget, now_ms, Leaving::Noted)
+                self.commit_as(changes, now_ms, forgotten, Leaving::Noted)
             }
             other => other,
         }
@@ -126,11 +171,11 @@ impl Store {
     fn commit_as(
         &mut self,
         changes: &[Change<'_>],
-        forget: u64,
         now_ms: i64,
+        forgotten: u64,
         leaving: Leaving,
     ) -> Result<Vec<Written>, SqliteError> {
-        let (before, forgotten) = (self.counts, self.forgotten);
+        let before = self.counts;
         let (counts, written) = self.database.transaction(|statements| {
             let mut counts = before;
             let mut written = Vec::with_capacity(changes.len());
@@ -140,7 +185,8 @@ impl Store {
                     None => 0,
                 };
                 leave(statements, &change.gone, leaving)?;
-                keep_record(statements, change.record)?;
+                keep_record(statements, change, counts.next_sequence)?;
+                decide(statements, change)?;
                 written.push(Written {
                     first_sequence: counts.next_sequence,
                     header_bytes,
@@ -149,42 +195,64 @@ impl Store {
                 counts.next_sequence += added.events;
                 counts.room = counts.room.plus(added).minus(change.gone_room);
             }
+            if forgotten > counts.forgotten {
+                let bound = [Value::Integer(signed(forgotten))];
+                statements.execute(schema::FORGET_RECORDS, &bound)?;
+                counts.forgotten = forgotten;
+            }
             if counts != before {
-                let values = [counts.next_sequence, counts.room.events, counts.room.size];
+                let Counts {
+                    next_sequence,
+                    room,
+                    forgotten,
+                } = counts;
+                let values = [next_sequence, room.events, room.size, forgotten];
                 statements.execute(
                     schema::SET_COUNTS,
                     &values.map(|value| Value::Integer(signed(value))),
                 )?;
             }
-            if forget > forgotten {
-                let generation = [Value::Integer(signed(forget))];
-                statements.execute(schema::FORGET_RECORDS, &generation)?;
-                statements.execute(schema::SET_FORGOTTEN, &generation)?;
-            }
             Ok::<_, SqliteError>((counts, written))
         })?;
         self.counts = counts;
-        self.forgotten = forgotten.max(forget);
         Ok(written)
     }
 
-    /// Up to which generation records are deleted.
-    pub(super) fn forgotten(&self) -> u64 {
-        self.forgotten
+    /// The records, by generation.
+    pub(super) fn records(&self) -> Result<Vec<FoundRecord>, SqliteError> {
+        let statements = self.database.statements();
+        let mut found = Vec::new();
+        statements.query(schema::RECORDS, &[], |row| {
+            let record = StateRecord {
+                generation: unsigned(row.integer(0)?),
+                bytes: row.bytes(1)?.into(),
+            };
+            let prepared = match row.text(2) {
+                Ok(decider) => Some(Prepared {
+                    decider: ComponentName::new(decider),
+                    key: PreparedKey {
+                        generation: record.generation,
+                        first: unsigned(row.integer(3)?),
+                        end: unsigned(row.integer(4)?),
+                    },
+                    room: Room::default(),
+                }),
+                Err(_) => None,
+            };
+            found.push(FoundRecord { record, prepared });
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for prepared in found.iter_mut().filter_map(|found| found.prepared.as_mut()) {
+            let PreparedKey { first, end, .. } = prepared.key;
+            let range = [first, end].map(|bound| Value::Integer(signed(bound)));
+            statements.query(schema::ROOM_OF_RANGE, &range, |row| {
+                prepared.room.events = unsigned(row.integer(0)?);
+                prepared.room.size = unsigned(row.integer(1)?);
+                Ok(ControlFlow::Break(()))
+            })?;
+        }
+        Ok(found)
     }
-}
-
-/// The records that are kept, by generation.
-pub(super) fn records(database: &Database) -> Result<Vec<StateRecord>, SqliteError> {
-    let mut records = Vec::new();
-    database.statements().query(schema::RECORDS, &[], |row| {
-        records.push(StateRecord {
-            generation: unsigned(row.integer(0)?),
-            bytes: row.bytes(1)?.into(),
-        });
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(records)
 }
 
 /// How acknowledged events leave.
@@ -237,14 +305,38 @@ fn leave(
 
 fn keep_record(
     statements: &Statements<'_>,
-    record: Option<&StateRecord>,
+    change: &Change<'_>,
+    first_sequence: u64,
 ) -> Result<(), SqliteError> {
-    let Some(record) = record else { return Ok(()) };
+    let Some(record) = change.record else {
+        return Ok(());
+    };
+    let generation = Value::Integer(signed(record.generation));
+    let bytes = Value::Bytes(&record.bytes);
+    let Some(decider) = change.decider else {
+        statements.execute(schema::INSERT_RECORD, &[generation, bytes])?;
+        return Ok(());
+    };
+    let events = change.put.map_or(0, EventBatch::len) as u64;
     let values = [
-        Value::Integer(signed(record.generation)),
-        Value::Bytes(&record.bytes),
+        generation,
+        bytes,
+        Value::Text(decider.as_str()),
+        Value::Integer(signed(first_sequence)),
+        Value::Integer(signed(first_sequence + events)),
     ];
-    statements.execute(schema::INSERT_RECORD, &values).map(drop)
+    statements.execute(schema::INSERT_PREPARED, &values)?;
+    Ok(())
+}
+
+fn decide(statements: &Statements<'_>, change: &Change<'_>) -> Result<(), SqliteError> {
+    for key in change.withdrawn {
+        statements.execute(schema::DELETE_PREPARED, &key.values())?;
+    }
+    for key in change.settled {
+        statements.execute(schema::SETTLE_PREPARED, &key.values())?;
+    }
+    Ok(())
 }
 
 fn optional_number(

@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 
 use flumen_clients::sqlite::{Failure, SqliteError};
 use flumen_core::state::StateRecord;
-use flumen_core::{EventBatch, Fault, FaultKind, Side};
+use flumen_core::{ComponentName, EventBatch, Fault, FaultKind, Side};
 use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::shared::{Inner, redelivered};
 use super::state::{Put, Stored};
-use super::store::{Change, Store, Written};
+use super::store::{Change, Prepared, PreparedKey, Store, Written};
 use crate::bounded::Room;
 
 /// Jobs of one transaction. Far more than there are tasks in an agent that put or acknowledge at
@@ -26,7 +26,7 @@ pub(super) struct Job {
     work: Work,
     record: Option<StateRecord>,
     /// `None` when nobody waits.
-    done: Option<oneshot::Sender<Result<(), Fault>>>,
+    done: Option<oneshot::Sender<Result<Written, Fault>>>,
 }
 
 #[derive(Debug)]
@@ -35,9 +35,41 @@ enum Work {
         events: EventBatch,
         room: Room,
     },
+    /// A put that counts once this channel has committed it.
+    Prepare {
+        events: EventBatch,
+        room: Room,
+        decider: ComponentName,
+    },
+    Withdraw {
+        key: PreparedKey,
+        room: Room,
+    },
+    /// Prepared puts that were found: those that are withdrawn, and those that count.
+    Settle {
+        withdrawn: Found,
+        counting: Found,
+    },
     End(End),
     /// Events that the counts tell of are not there.
     Missing(Room),
+    /// The end: the database is closed behind what came before.
+    Release,
+}
+
+/// Prepared puts that were found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    keys: Vec<PreparedKey>,
+    rooms: Vec<Room>,
+}
+
+impl FromIterator<Prepared> for Found {
+    fn from_iter<I: IntoIterator<Item = Prepared>>(prepared: I) -> Self {
+        let pairs = prepared.into_iter().map(|own| (own.key, own.room));
+        let (keys, rooms) = pairs.unzip();
+        Self { keys, rooms }
+    }
 }
 
 /// The end of a lease.
@@ -50,10 +82,10 @@ pub(super) struct End {
 }
 
 /// The answer to a job.
-pub(super) struct Answer(oneshot::Receiver<Result<(), Fault>>);
+pub(super) struct Answer(oneshot::Receiver<Result<Written, Fault>>);
 
 impl Future for Answer {
-    type Output = Result<(), Fault>;
+    type Output = Result<Written, Fault>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(context).map(|received| {
@@ -74,8 +106,40 @@ impl Job {
         Self::answered(Work::Put { events, room }, record)
     }
 
+    pub(super) fn prepare(
+        events: EventBatch,
+        room: Room,
+        record: StateRecord,
+        decider: ComponentName,
+    ) -> (Self, Answer) {
+        let work = Work::Prepare {
+            events,
+            room,
+            decider,
+        };
+        Self::answered(work, Some(record))
+    }
+
+    pub(super) fn withdraw(key: PreparedKey, room: Room) -> (Self, Answer) {
+        Self::answered(Work::Withdraw { key, room }, None)
+    }
+
+    pub(super) fn settle(withdrawn: Found, counting: Found) -> (Self, Answer) {
+        Self::answered(
+            Work::Settle {
+                withdrawn,
+                counting,
+            },
+            None,
+        )
+    }
+
     pub(super) fn end(end: End, record: Option<StateRecord>) -> (Self, Answer) {
         Self::answered(Work::End(end), record)
+    }
+
+    pub(super) fn release() -> (Self, Answer) {
+        Self::answered(Work::Release, None)
     }
 
     pub(super) fn missing(room: Room) -> Self {
@@ -97,7 +161,10 @@ impl Job {
     }
 
     fn is_put_of_events(&self) -> bool {
-        matches!(&self.work, Work::Put { events, .. } if !events.is_empty())
+        match &self.work {
+            Work::Put { events, .. } | Work::Prepare { events, .. } => !events.is_empty(),
+            _ => false,
+        }
     }
 
     fn change(&self) -> Change<'_> {
@@ -107,8 +174,33 @@ impl Job {
         };
         match &self.work {
             Work::Put { events, .. } => change.put = Some(events),
+            Work::Prepare {
+                events, decider, ..
+            } => {
+                change.put = Some(events);
+                change.decider = Some(decider);
+            }
+            Work::Withdraw { key, room } => {
+                change.gone.extend(key.range());
+                change.gone_room = *room;
+                change.withdrawn = std::slice::from_ref(key);
+            }
+            Work::Settle {
+                withdrawn,
+                counting,
+            } => {
+                let ranges = withdrawn.keys.iter().filter_map(|key| key.range());
+                change.gone.extend(ranges);
+                change.gone_room = withdrawn
+                    .rooms
+                    .iter()
+                    .fold(Room::default(), |sum, room| sum.plus(*room));
+                change.withdrawn = &withdrawn.keys;
+                change.settled = &counting.keys;
+            }
             Work::End(end) => (change.gone, change.gone_room) = end.gone(),
             Work::Missing(room) => change.gone_room = *room,
+            Work::Release => {}
         }
         change
     }
@@ -150,12 +242,41 @@ impl End {
 /// The thread's own.
 pub(super) struct Writer {
     pub(super) inner: Arc<Inner>,
-    pub(super) store: Store,
+    /// `None` after the release.
+    pub(super) store: Option<Store>,
 }
 
 impl Writer {
     /// Writes these jobs and answers each.
-    pub(super) fn write(&mut self, mut jobs: Vec<Job>) {
+    pub(super) fn write(&mut self, jobs: Vec<Job>) {
+        let (releases, jobs): (Vec<Job>, Vec<Job>) = jobs
+            .into_iter()
+            .partition(|job| matches!(job.work, Work::Release));
+        self.write_group(jobs);
+        if !releases.is_empty() {
+            self.release_database(releases);
+        }
+    }
+
+    /// Writes what it was told to forget, closes the database, and answers then.
+    fn release_database(&mut self, jobs: Vec<Job>) {
+        let forgotten = self.inner.records.forgotten();
+        let now_ms = self.inner.clock.now_ms();
+        let store = self.store.take();
+        let written = store.map_or(Ok(Vec::new()), |mut store| {
+            store.commit(&[], now_ms, forgotten)
+        });
+        let error = written.err().map(Arc::new);
+        for job in jobs {
+            let result = match &error {
+                Some(error) => Err(fault(Arc::clone(error))),
+                None => Ok(Written::default()),
+            };
+            answer(job.done, result);
+        }
+    }
+
+    fn write_group(&mut self, mut jobs: Vec<Job>) {
         if jobs.iter().any(Job::is_put_of_events)
             && let Err(shortage) = self.inner.space.check()
         {
@@ -187,19 +308,19 @@ impl Writer {
             return Ok(());
         }
         let changes: Vec<Change<'_>> = jobs.iter().map(Job::change).collect();
-        let result = {
-            let forget = self.inner.records.lock().forget;
-            self.store
-                .commit(&changes, forget, self.inner.clock.now_ms())
+        let forgotten = self.inner.records.forgotten();
+        let now_ms = self.inner.clock.now_ms();
+        let Some(store) = &mut self.store else {
+            drop(changes);
+            for job in jobs {
+                self.failed(job, released());
+            }
+            return Ok(());
         };
+        let result = store.commit(&changes, now_ms, forgotten);
         drop(changes);
         match result {
             Ok(written) => {
-                let mut kept = self.inner.records.lock();
-                kept.records
-                    .extend(jobs.iter().filter_map(|job| job.record.clone()));
-                kept.written(self.store.forgotten());
-                drop(kept);
                 for (job, written) in jobs.into_iter().zip(written) {
                     self.done(job, written);
                 }
@@ -210,6 +331,9 @@ impl Writer {
     }
 
     fn done(&self, job: Job, written: Written) {
+        if let Some(record) = &job.record {
+            self.inner.records.keep(record);
+        }
         let counters = &self.inner.counters;
         match job.work {
             Work::Put { events, room } if events.is_empty() => self.release(room),
@@ -222,6 +346,20 @@ impl Writer {
                 self.inner
                     .with(|state, outside| state.committed(put, outside));
             }
+            Work::Prepare { room, .. } if room.events == 0 => {}
+            Work::Prepare { room, .. } => {
+                let first = written.first_sequence;
+                let range = (first, first + room.events - 1);
+                self.inner.with(|state, _| state.prepared(range));
+            }
+            Work::Withdraw { key, room } => {
+                self.inner
+                    .with(|state, outside| state.withdrawn(key.range(), room, true, outside));
+            }
+            Work::Settle {
+                withdrawn,
+                counting,
+            } => self.settled(&withdrawn, &counting),
             Work::End(end) => {
                 let kept = end.kept.len() as u64;
                 let delivered = end.room.events.saturating_sub(kept);
@@ -230,9 +368,24 @@ impl Writer {
                 self.inner
                     .with(|state, outside| state.end_lease(end.room, back, outside));
             }
-            Work::Missing(_) => {}
+            Work::Missing(_) | Work::Release => {}
         }
-        answer(job.done, Ok(()));
+        answer(job.done, Ok(written));
+    }
+
+    fn settled(&self, withdrawn: &Found, counting: &Found) {
+        self.inner.records.settled();
+        self.inner.with(|state, outside| {
+            for range in withdrawn.keys.iter().filter_map(|key| key.range()) {
+                state.withdrawn_found(range);
+            }
+            for (key, room) in counting.keys.iter().zip(&counting.rooms) {
+                if let Some(range) = key.range() {
+                    state.settled(range, *room, outside);
+                }
+            }
+            state.decided();
+        });
     }
 
     fn all_failed(&self, jobs: Vec<Job>, error: SqliteError) {
@@ -244,7 +397,12 @@ impl Writer {
 
     fn failed(&self, job: Job, fault: Fault) {
         match job.work {
-            Work::Put { room, .. } => self.release(room),
+            Work::Put { room, .. } | Work::Prepare { room, .. } => self.release(room),
+            // Their rows stay, so they are no events for the reader; the next start asks again.
+            Work::Withdraw { key, room } => self.inner.with(|state, outside| {
+                state.withdrawn(key.range(), room, false, outside);
+            }),
+            Work::Settle { .. } | Work::Release => {}
             Work::End(end) => {
                 let back = redelivered(end.segments);
                 self.inner
@@ -263,11 +421,17 @@ impl Writer {
     }
 }
 
-fn answer(done: Option<oneshot::Sender<Result<(), Fault>>>, result: Result<(), Fault>) {
+fn answer(done: Option<oneshot::Sender<Result<Written, Fault>>>, result: Result<Written, Fault>) {
     if let Some(done) = done {
         // Who does not wait any more does not want to know.
         drop(done.send(result));
     }
+}
+
+/// The channel was used after its end.
+pub(super) fn released() -> Fault {
+    let message = "the channel has let go of its database";
+    Fault::new(FaultKind::Broken, Side::Component, message)
 }
 
 /// What a failure of the database means for what was being done.

@@ -18,13 +18,15 @@ use super::state::Stored;
 /// The header. No source has reason to set one of this name; should it be there, it is replaced.
 const HEADER: &str = "flumen:spilled-sequence";
 
-/// Sequences of one epoch: a million events a second for twelve days would use up one, and then the
-/// next begins early. Openings: 16 million.
+/// Sequences of one epoch: more than a million events a second for twelve days.
 const EPOCH_BITS: u32 = 40;
 
-/// The first sequence of an epoch.
+/// The first sequence of an epoch. The epochs of a folder that was a file channel's begin where the
+/// generations of that one ended, so the number is cut to what there is room for: it comes round
+/// after 16 million openings, and never to the sequences of the file channel, which begin at 0.
 pub(super) fn first_sequence(epoch: u64) -> u64 {
-    epoch << EPOCH_BITS
+    let epochs = 1 << (u64::BITS - EPOCH_BITS);
+    (1 + epoch.saturating_sub(1) % (epochs - 1)) << EPOCH_BITS
 }
 
 /// The epoch behind the newest that was kept, as the generation of a record in the overflow.
@@ -131,5 +133,9 @@ mod tests {
         assert_eq!(next_epoch(0), 1);
         assert_eq!(next_epoch(41), 42);
         assert!(first_sequence(42) > first_sequence(41) + 1_000_000_000_000);
+        let last = (1 << 24) - 1;
+        assert_eq!(first_sequence(last), last << 40);
+        assert_eq!(first_sequence(last + 1), 1 << 40);
+        assert!(first_sequence(1 << 24) > 0);
     }
 }

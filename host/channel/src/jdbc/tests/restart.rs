@@ -91,10 +91,14 @@ async fn events_come_back_as_they_were_put() {
 }
 
 #[tokio::test]
-async fn a_record_of_state_is_in_the_transaction_of_its_events() {
+async fn a_record_is_in_the_transaction_of_its_events() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
     let channel = open(&path);
+    let record = |generation: u64| StateRecord {
+        generation,
+        bytes: generation.to_le_bytes().into(),
+    };
     for (generation, events) in [
         (1, numbered(0..2)),
         (2, numbered(2..2)),
@@ -109,22 +113,37 @@ async fn a_record_of_state_is_in_the_transaction_of_its_events() {
     assert_eq!(
         channel.fill().events,
         3,
-        "a put of a state alone is no event"
+        "a put of a record alone is no event"
     );
-    channel.forget(2);
-    let lease = take(&channel, 1).await;
-    lease.ack_with(Some(record(4))).await.unwrap();
+    assert_eq!(channel.kept_record_bytes(), 24);
     drop(channel);
-    let found = open(&path).recovered();
-    let records: Vec<_> = found.records.into_iter().map(|own| own.record).collect();
-    assert_eq!((found.forgotten, records), (2, vec![record(3), record(4)]));
+    let channel = open(&path);
+    let found: Vec<StateRecord> = channel
+        .recovered()
+        .records
+        .into_iter()
+        .map(|found| found.record)
+        .collect();
+    assert_eq!(found, [record(1), record(2), record(3)]);
+    channel.forget(2);
+    assert_eq!(channel.kept_record_bytes(), 8);
+    channel.release().await.unwrap();
+    drop(channel);
+    let recovered = open(&path).recovered();
+    assert_eq!((recovered.forgotten, recovered.records.len()), (2, 1));
 }
 
-fn record(generation: u64) -> StateRecord {
-    StateRecord {
-        generation,
-        bytes: Arc::from(generation.to_le_bytes()),
-    }
+#[tokio::test]
+async fn a_released_channel_lets_go_of_its_file_although_somebody_holds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    let channel = open(&path);
+    put(&channel, numbered(0..3)).await;
+    let lease = take(&channel, 1).await;
+    channel.release().await.unwrap();
+    assert_eq!(drain(&open(&path)).await.len(), 3);
+    let error = lease.ack().await.unwrap_err().to_string();
+    assert!(error.contains("let go of its database"), "{error}");
 }
 
 #[tokio::test]
