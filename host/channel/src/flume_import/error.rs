@@ -146,18 +146,21 @@ impl fmt::Display for ImportError {
                 "cannot use {}, which says what was imported: {error}",
                 path.display()
             ),
-            Self::Put {
-                done,
-                error: PutError::Refused(ReserveError::Full { .. }),
-            } => write!(
-                f,
-                "there is no room for more than {done} events: the disk has less free space than minimumRequiredSpace; make room, and continue with the same command"
-            ),
-            Self::Put { done, error } => write!(
-                f,
-                "the import stopped after {done} events and can be continued by the same command: {error}"
-            ),
+            Self::Put { done, error } => fmt_put(f, *done, error),
         }
+    }
+}
+
+fn fmt_put(f: &mut fmt::Formatter<'_>, done: u64, error: &PutError) -> fmt::Result {
+    match error {
+        PutError::Refused(ReserveError::Full { .. }) => write!(
+            f,
+            "there is no room for more than {done} events: the disk has less free space than minimumRequiredSpace; make room, and continue with the same command"
+        ),
+        _ => write!(
+            f,
+            "the import stopped after {done} events and can be continued by the same command: {error}"
+        ),
     }
 }
 
