@@ -37,15 +37,18 @@
 //! window    which frames have their events in memory
 //! acks      acknowledgements that are not yet in the log
 //! kept      what a restart has to know: a fold over the log
-//! payload   the bytes of a frame
 //! image     the channel looked at, while no agent runs on it
 //! salvage   what is whole of it, copied
+//! payload   the bytes of a frame      head      the fixed part of them
+//! snapshot  what stands in a snapshot of the log
+//! seal      encryption at rest
 //! ```
 
 mod acks;
 mod contract;
 mod core;
 mod folder;
+mod head;
 pub mod image;
 mod keeper;
 mod kept;
@@ -55,7 +58,9 @@ mod owner;
 pub mod payload;
 mod put;
 pub mod salvage;
+mod seal;
 mod sending;
+mod snapshot;
 mod state;
 #[cfg(test)]
 #[cfg(not(feature = "loom"))]
@@ -82,7 +87,7 @@ use crate::bounded::{Outside, Refusal, Room};
 use kept::Kept;
 use options::{Fixed, Setup};
 use owner::{LogBounds, Owner};
-use payload::KeptRecord;
+use payload::{KeptRecord, Keyring};
 use put::Granted;
 use state::{Bodies, State};
 use window::Window;
@@ -149,6 +154,14 @@ pub fn flume_folders(name: &ComponentName, settings: &Settings) -> Result<Vec<Pa
     Ok(folders)
 }
 
+/// The keys that these settings name, from their files.
+///
+/// # Errors
+/// A configuration fault when settings contradict each other or a key cannot be had.
+pub fn keyring(name: &ComponentName, settings: &Settings) -> Result<payload::Keyring, Fault> {
+    Setup::read(name, settings)?.fixed.keys.read(name)
+}
+
 /// Bytes of memory that a frame takes whose events are in the window: the payload that the bodies
 /// share, and the columns that were decoded from it.
 fn weight(payload_bytes: usize, events: &EventBatch) -> u64 {
@@ -164,11 +177,13 @@ fn acknowledging(
     record: Option<&payload::Record>,
 ) -> Result<flumen_wal::Record, Fault> {
     let core = owner.core();
-    let tail = payload::Tail {
+    let tail = head::Tail {
         released_bytes,
         forgotten: core.with(|state, _| state.forgotten()),
     };
-    let payload = payload::encode(&EventBatch::empty(), record, tail).map_err(|error| {
+    let plain = payload::encode(&EventBatch::empty(), record, tail);
+    let sealed = plain.and_then(|plain| core.keyring.seal(plain, payload::MAGIC));
+    let payload = sealed.map_err(|error| {
         let message = format!("channel {}: a delivery cannot be written", core.name);
         Fault::new(FaultKind::Broken, Side::Component, message).with_cause(error)
     })?;
@@ -179,6 +194,9 @@ fn acknowledging(
     })
 }
 
+/// Bytes of the channel's part of a snapshot beside its records: its head, its seal, and some keys.
+const SNAPSHOT_OVERHEAD_BYTES: u64 = 1024;
+
 /// A file channel.
 pub struct FileChannel {
     owner: Arc<Owner>,
@@ -187,6 +205,13 @@ pub struct FileChannel {
     recovery: Recovery,
     /// Puts that were found in the log and wait for the word of their deciders.
     undecided: Vec<KeptRecord>,
+}
+
+/// What a channel stands on, which a test chooses.
+struct Ground {
+    io: Arc<dyn LogIo>,
+    keyring: Keyring,
+    window: Window,
 }
 
 impl FileChannel {
@@ -201,34 +226,41 @@ impl FileChannel {
         beside: Beside,
     ) -> Result<Self, Fault> {
         let setup = Setup::read(name, settings)?;
+        // Before the folder is made: a channel without its keys leaves nothing behind.
+        let keyring = setup.fixed.keys.read(name)?;
         let folder = folder::prepare(name, &setup.fixed.data_folders, beside)?;
-        let io = Arc::new(Folder::new(&folder));
-        Self::open_on(io, name, setup, Window::default(), clock, &folder)
+        let ground = Ground {
+            io: Arc::new(Folder::new(&folder)),
+            keyring,
+            window: Window::default(),
+        };
+        Self::open_on(ground, name, setup, clock, &folder)
     }
 
     fn open_on(
-        io: Arc<dyn LogIo>,
+        ground: Ground,
         name: &ComponentName,
         setup: Setup,
-        window: Window,
         clock: Arc<dyn Clock>,
         folder: &Path,
     ) -> Result<Self, Fault> {
+        let Ground {
+            io,
+            keyring,
+            window,
+        } = ground;
         let options = setup.log();
         let bounds = LogBounds {
             record_bytes_max: options.record_bytes_max(),
-            states_bytes_max: options.state_bytes_max() - payload::HEAD_BYTES as u64,
+            states_bytes_max: options.state_bytes_max() - SNAPSHOT_OVERHEAD_BYTES,
         };
-        let kept = Kept::default();
+        let keyring = Arc::new(keyring);
+        let kept = Kept::new(Arc::clone(&keyring));
         let opened = Log::open(io, options, Box::new(kept.clone()));
-        let (log, recovery) = opened.map_err(|error| folder::refused(name, folder, error))?;
-        if let Some(problem) = kept.take_problem() {
-            let message = format!(
-                "channel {name}: {} holds frames that are whole and cannot be read",
-                folder.display()
-            );
-            return Err(Fault::configuration(message).with_cause(problem));
-        }
+        let (log, recovery) = opened.map_err(|error| match kept.take_problem() {
+            Some(problem) => folder::unreadable(name, folder, problem),
+            None => folder::refused(name, folder, error),
+        })?;
         let waiting = Room {
             events: recovery.pending_items,
             size: match recovery.pending_items {
@@ -248,7 +280,7 @@ impl FileChannel {
         if undecided.is_empty() {
             state.settle(&[], &mut Outside::default());
         }
-        let core = Arc::new(Core::new(name.clone(), state));
+        let core = Arc::new(Core::new(name.clone(), keyring, state));
         core.counters.start_time.set(now_ms(&*clock));
         tell(name, folder, &recovery);
         let owner = Owner::start(core, log, kept, bounds)?;

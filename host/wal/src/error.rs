@@ -77,7 +77,7 @@ impl fmt::Display for OpenError {
             ),
             OpenError::State { .. } => write!(
                 f,
-                "the snapshot of the log is whole, but its state cannot be used; open it with the version that wrote it"
+                "the log is whole, but what it says of its user's state cannot be used; nothing was changed"
             ),
             OpenError::Full { segment_bytes } => write!(
                 f,

@@ -143,6 +143,16 @@ pub trait LogState: Send {
     /// later is told by it alone.
     fn lost(&mut self, items: Range<u64>);
 
+    /// All that was found was taken in, and every item below the frontier is acknowledged. Comes
+    /// once, before anything is changed and before the log can be used.
+    ///
+    /// # Errors
+    /// When the user cannot go on with what was found; then the log is not opened.
+    fn recovered(&mut self, frontier: u64) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let _ = frontier;
+        Ok(())
+    }
+
     /// Appends the state to `bytes`: at most [`crate::Options::state_bytes_max`].
     fn snapshot(&self, bytes: &mut Vec<u8>);
 }

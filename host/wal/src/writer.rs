@@ -113,6 +113,9 @@ impl Writer {
             _ => OpenError::disk("lock the folder of the log")(cause),
         })?;
         let found = recover(io.as_ref(), state.as_mut())?;
+        state
+            .recovered(found.acknowledged.frontier())
+            .map_err(|cause| OpenError::State { cause })?;
         let report = found.report;
         let writer = Writer::first_segment(io, options, state, found, lock)?;
         Ok((writer, report))

@@ -10,6 +10,7 @@ use flumen_wal::{AppendError, Appended, Failure, Refusal as LogRefusal};
 use tracing::error;
 
 use super::acks::Acks;
+use super::seal::Keyring;
 use super::state::State;
 use crate::bounded::{Accounted, Accounts, Outside};
 
@@ -21,6 +22,7 @@ const FULL_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Core {
     pub(super) name: ComponentName,
     pub(super) counters: Arc<ChannelCounters>,
+    pub(super) keyring: Arc<Keyring>,
     /// A plain mutex suffices: it is held for a few pointer moves per batch, never over an await,
     /// a read or a write, and never while foreign code runs.
     state: Mutex<State>,
@@ -29,10 +31,11 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(name: ComponentName, state: State) -> Self {
+    pub(super) fn new(name: ComponentName, keyring: Arc<Keyring>, state: State) -> Self {
         Self {
             name,
             counters: Arc::default(),
+            keyring,
             state: Mutex::new(state),
             work: Condvar::new(),
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use flumen_core::{ComponentName, Fault, Side};
 use flumen_wal::{Folder, OpenError};
 
+use super::payload::PayloadError;
 use crate::flume_import::{LEDGER_NAME, Ledger};
 
 /// The subfolder of a data directory that holds the log. Apache Flume makes no folder there.
@@ -41,14 +42,18 @@ pub(super) fn data_folders(name: &ComponentName, text: &str) -> Result<Vec<PathB
     }
 }
 
-fn expanded(name: &ComponentName, word: &str) -> Result<PathBuf, Fault> {
+/// A path as it is, or below the home of the user.
+///
+/// # Errors
+/// A configuration fault when there is no home.
+pub(super) fn expanded(name: &ComponentName, word: &str) -> Result<PathBuf, Fault> {
     let Some(below) = word.strip_prefix("~/") else {
         return Ok(PathBuf::from(word));
     };
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
     let home = home.ok_or_else(|| {
         Fault::configuration(format!(
-            "channel {name}: {word} cannot be found because HOME is not set; give dataDirs as full paths"
+            "channel {name}: {word} cannot be found because HOME is not set; give full paths"
         ))
     })?;
     Ok(Path::new(&home).join(below))
@@ -163,6 +168,13 @@ fn holds_flume_files(name: &ComponentName, folder: &Path) -> Result<bool, Fault>
         }
     }
     Ok(false)
+}
+
+/// What stands in the log is whole and cannot be read, with what is safe to do.
+pub(super) fn unreadable(name: &ComponentName, folder: &Path, problem: PayloadError) -> Fault {
+    let place = folder.display();
+    let message = format!("channel {name}: {place} is not opened, and nothing in it was changed");
+    Fault::configuration(message).with_cause(problem)
 }
 
 /// Why the log was not opened, with what is safe to do.

@@ -14,7 +14,8 @@ use tracing::{error, warn};
 
 use super::acks::Acks;
 use super::core::Core;
-use super::payload::{self, Head, MAGIC, PayloadError, Tail};
+use super::head::{Head, Tail};
+use super::payload::{self, MAGIC, PayloadError};
 use super::state::{ACK_RANGES_MAX, Filled, State, Stored, Unreadable};
 use crate::bounded::{Measure, Outside};
 
@@ -125,7 +126,8 @@ impl Keeper {
             released_bytes,
             forgotten: self.core.with(|state, _| state.forgotten()),
         };
-        payload::encode(&EventBatch::empty(), None, tail)
+        let plain = payload::encode(&EventBatch::empty(), None, tail)?;
+        self.core.keyring.seal(plain, MAGIC)
     }
 
     fn end(self, acks: Acks) -> bool {
@@ -182,8 +184,9 @@ impl Keeper {
                 ..
             })) => {
                 let frame = first_item..first_item + u64::from(items);
-                let events = Head::decode(&payload, MAGIC)
-                    .and_then(|head| payload::decode_events(&payload, &head, items));
+                let events = Head::decode(&payload, MAGIC).and_then(|head| {
+                    payload::decode_events(&self.core.keyring, &payload, &head, items)
+                });
                 match events {
                     Ok(events) => {
                         let weight = super::weight(payload.len(), &events);

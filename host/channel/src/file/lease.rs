@@ -243,7 +243,7 @@ impl Settle for Ended {
 
 /// Writes the acknowledgements that wait, and waits for those that are on their way.
 pub(super) fn flush(owner: &Arc<Owner>) -> BoxFuture<'static, Result<(), Fault>> {
-    let ranges_max = owner.ranges_beside(payload::HEAD_BYTES as u64);
+    let ranges_max = owner.ranges_beside(payload::frame_bytes_max());
     let core = owner.core();
     let Acks { ranges, size_bytes } = core.with(|state, _| state.acks.take(ranges_max));
     // Without ranges too: the log answers in order, so what was sent before is answered.

@@ -14,6 +14,7 @@ use flumen_wal::{
 };
 
 use super::folder;
+use super::payload::Keyring;
 use crate::bounded::{Bounds, Room};
 
 /// Flume reads these as 32-bit numbers.
@@ -46,8 +47,8 @@ const NO_CHECKPOINT: &str =
 
 const NO_REPLAY: &str = "a start reads one segment of the log, whatever waits in the channel";
 
-const NOT_ENCRYPTED: &str = "Name of the key that new data is encrypted with; without it data is \
-                             not encrypted.";
+/// The one way to get keys.
+const FILE_PROVIDER: &str = "FILE";
 
 /// The row of the file channel.
 pub static ROW: ComponentRow = ComponentRow {
@@ -221,47 +222,58 @@ pub static ROW: ComponentRow = ComponentRow {
             "Whether a checkpoint is written when the channel closes.",
         )
         .no_effect(NO_CHECKPOINT),
-        OptionRow::new("encryption.activeKey", Text, Absent, NOT_ENCRYPTED).not_built(),
+        OptionRow::new(
+            "encryption.activeKey",
+            Text,
+            Absent,
+            "Name of the key that new data is encrypted with (AES-256-GCM); without it data is not \
+             encrypted. To change the key, name a new one and leave the old one among the keys \
+             until the channel was empty.",
+        ),
         OptionRow::new(
             "encryption.cipherProvider",
             Text,
             Absent,
             "Cipher: AESCTRNOPADDING or a Java class.",
         )
-        .not_built(),
+        .no_effect("data is encrypted with AES-256-GCM, which shows changes as well"),
         OptionRow::new(
             "encryption.keyProvider",
             Text,
+            Is(FILE_PROVIDER),
+            "Where keys come from: FILE, each from a file of its own. Flume's JCEKSFILE is refused.",
+        ),
+        OptionRow::new(
+            "encryption.keyProvider.keys",
+            List,
             Absent,
-            "Where keys come from: JCEKSFILE or a Java class.",
-        )
-        .not_built(),
+            "Names of all keys that data may be encrypted with, the active one among them.",
+        ),
+        OptionRow::new(
+            "encryption.keyProvider.keys.<key>.file",
+            Text,
+            Absent,
+            "File with this key: 32 random bytes (head -c 32 /dev/urandom), or 64 hexadecimal digits.",
+        ),
         OptionRow::new(
             "encryption.keyProvider.keyStoreFile",
             Text,
             Absent,
-            "Key store with the keys.",
+            "Java key store with the keys, for JCEKSFILE.",
         )
         .not_built(),
         OptionRow::new(
             "encryption.keyProvider.keyStorePasswordFile",
             Text,
             Absent,
-            "File with the password of the key store.",
-        )
-        .not_built(),
-        OptionRow::new(
-            "encryption.keyProvider.keys",
-            List,
-            Absent,
-            "Names of all keys that data may be encrypted with, the active one among them.",
+            "File with the password of the key store, for JCEKSFILE.",
         )
         .not_built(),
         OptionRow::new(
             "encryption.keyProvider.keys.<key>.passwordFile",
             Text,
             Absent,
-            "File with the password of this key; without it the password of the key store.",
+            "File with the password of this key, for JCEKSFILE.",
         )
         .not_built(),
     ],
@@ -291,6 +303,56 @@ pub(super) struct Fixed {
     pub(super) segment_bytes: u64,
     pub(super) free_bytes_min: u64,
     pub(super) durability: Durability,
+    pub(super) keys: Keys,
+}
+
+/// The keys that settings name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keys {
+    /// Names with files.
+    files: Vec<(String, PathBuf)>,
+    active: Option<String>,
+}
+
+impl Keys {
+    fn new(name: &ComponentName, settings: &Settings) -> Result<Keys, Fault> {
+        let provider = settings.optional_text("encryption.keyProvider")?;
+        let provider = provider.unwrap_or(FILE_PROVIDER);
+        if !provider.eq_ignore_ascii_case(FILE_PROVIDER) {
+            return Err(Fault::configuration(format!(
+                "channel {name}: encryption.keyProvider {provider} is not built; write each key into \
+                 a file of 32 bytes, set encryption.keyProvider = FILE and \
+                 encryption.keyProvider.keys.<key>.file"
+            )));
+        }
+        let mut files = Vec::new();
+        for key in settings.list("encryption.keyProvider.keys")? {
+            let option = format!("encryption.keyProvider.keys.{key}.file");
+            let file = settings.optional_text(&option)?.ok_or_else(|| {
+                Fault::configuration(format!(
+                    "channel {name}: key {key} has no file; set {option}"
+                ))
+            })?;
+            files.push((key.clone(), folder::expanded(name, file)?));
+        }
+        let active = settings.optional_text("encryption.activeKey")?;
+        Ok(Keys {
+            files,
+            active: active.map(str::to_owned),
+        })
+    }
+
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// A configuration fault that names the key.
+    pub(super) fn read(&self, name: &ComponentName) -> Result<Keyring, Fault> {
+        let keyring = Keyring::read(self.files.iter().cloned(), self.active.as_deref());
+        keyring.map_err(|error| {
+            Fault::configuration(format!("channel {name}: its data cannot be encrypted"))
+                .with_cause(error)
+        })
+    }
 }
 
 impl Setup {
@@ -326,6 +388,7 @@ impl Setup {
                 .clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_DEFAULT),
             free_bytes_min: settings.number("minimumRequiredSpace")?,
             durability: durability(settings)?,
+            keys: Keys::new(name, settings)?,
         };
         Ok(Setup { changing, fixed })
     }

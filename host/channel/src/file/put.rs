@@ -8,8 +8,10 @@ use flumen_wal::{AppendError, Appended};
 
 use super::acks::Acks;
 use super::core::Core;
+use super::head::{Head, Tail};
 use super::owner::{InFlight, Owner};
-use super::payload::{self, Head, MAGIC, PayloadError, Record, Tail};
+use super::payload::{self, MAGIC, PayloadError, Record};
+use super::seal::Keyring;
 use super::sending::{Sending, Settle};
 use super::state::{ACK_RANGES_MAX, Stored};
 use crate::bounded::Room;
@@ -69,7 +71,7 @@ impl Granted {
         let ranges = owner.ranges_beside(most).min(ACK_RANGES_MAX);
         let (acks, forgotten) =
             core.with(|state, _| (state.acks.take_for_put(ranges), state.forgotten()));
-        let frame = Frame::encode(&events, record.as_ref(), acks, forgotten);
+        let frame = Frame::encode(&core.keyring, &events, record.as_ref(), acks, forgotten);
         let frame = frame.map_err(|(acks, error)| {
             core.with(|state, _| state.acks.put_back(acks));
             let message = format!("channel {}: a batch cannot be written", core.name);
@@ -112,6 +114,7 @@ struct Frame {
 impl Frame {
     /// Encodes events and their record, and the acknowledgements that ride with them.
     fn encode(
+        keys: &Keyring,
         events: &EventBatch,
         record: Option<&Record>,
         acks: Acks,
@@ -126,8 +129,8 @@ impl Frame {
             // The events are kept as they were written: in one buffer of their own size, instead
             // of as slices that keep buffers of sources alive. What is acknowledged was read once.
             let head = Head::decode(&bytes, MAGIC)?;
-            let kept = payload::decode_events(&bytes, &head, events.len() as u32)?;
-            Ok((bytes, kept))
+            let kept = payload::decode_events(keys, &bytes, &head, events.len() as u32)?;
+            Ok((keys.seal(bytes, MAGIC)?, kept))
         });
         let (payload, kept) = match encoded {
             Ok(encoded) => encoded,

@@ -13,11 +13,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use flumen_core::EventBatch;
 use flumen_core::channel::{ChannelFill, TakeLimits};
 use flumen_wal::Failure;
+
+mod calls;
+mod undecided;
 
 use super::acks::PendingAcks;
 use super::window::{Frame, Frames, Window};
@@ -39,10 +42,6 @@ type Queue = crate::bounded::Queue<Bodies>;
 
 /// Pending ranges at which acknowledgements do not wait any longer: 64 KiB of them in a frame.
 pub(super) const ACK_RANGES_MAX: usize = 4096;
-
-/// How long an acknowledgement waits for events that it can ride with. After a crash what was
-/// acknowledged within this time comes again; a disk is asked 50 times a second at most.
-const ACK_DELAY: Duration = Duration::from_millis(20);
 
 /// Why takes from the log do not go on.
 #[derive(Clone, Debug)]
@@ -96,24 +95,13 @@ pub(super) struct State {
     forget_due: bool,
     /// Those who wait for the log to take their record.
     busy: Vec<Waker>,
-    keeper: Keeper,
+    keeper: calls::Keeper,
     /// When it is tried again whether the log has room.
     pub(super) probe_at: Option<Instant>,
     /// When it is tried again to read.
     pub(super) retry_at: Option<Instant>,
     /// The channel is gone; the keeper ends.
     pub(super) is_ending: bool,
-}
-
-/// What the keeper is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keeper {
-    /// It looks at the state again before it sleeps.
-    Awake,
-    /// It sleeps until this time.
-    Dozing(Instant),
-    /// It sleeps until it is called.
-    Asleep,
 }
 
 impl State {
@@ -139,7 +127,7 @@ impl State {
             forgotten: 0,
             forget_due: false,
             busy: Vec::new(),
-            keeper: Keeper::Awake,
+            keeper: calls::Keeper::Awake,
             probe_at: None,
             retry_at: None,
             is_ending: false,
@@ -249,51 +237,6 @@ impl State {
         is_wanted.then_some(self.gap.start)
     }
 
-    /// Whether the keeper has to be woken; then it counts as awake.
-    pub(super) fn calls_keeper(&mut self) -> bool {
-        let urgent = self.is_ending
-            || self.forget_due
-            || self.wanted().is_some()
-            || self.acks.len() > ACK_RANGES_MAX;
-        let calls = urgent && self.keeper != Keeper::Awake
-            || match (self.keeper, self.due()) {
-                (Keeper::Awake, _) | (_, None) => false,
-                (Keeper::Asleep, Some(_)) => true,
-                (Keeper::Dozing(until), Some(due)) => due < until,
-            };
-        if calls {
-            self.keeper = Keeper::Awake;
-        }
-        calls
-    }
-
-    /// When the keeper has something to do of which nobody tells it.
-    pub(super) fn due(&self) -> Option<Instant> {
-        let times = [self.acks_due(), self.probe_at, self.retry_at];
-        times.into_iter().flatten().min()
-    }
-
-    /// When the acknowledgements that wait have to be written.
-    pub(super) fn acks_due(&self) -> Option<Instant> {
-        match self.acks.len() {
-            ACK_RANGES_MAX.. => self.acks.since(),
-            _ => self.acks.since().map(|since| since + ACK_DELAY),
-        }
-    }
-
-    /// The keeper has found nothing to do until then.
-    pub(super) fn keeper_sleeps(&mut self, until: Option<Instant>) {
-        self.keeper = match until {
-            Some(until) => Keeper::Dozing(until),
-            None => Keeper::Asleep,
-        };
-    }
-
-    /// The keeper looks again.
-    pub(super) fn keeper_wakes(&mut self) {
-        self.keeper = Keeper::Awake;
-    }
-
     /// Waits until the log has done something.
     pub(super) fn wait_for_log(&mut self, waker: &Waker) {
         self.busy.push(waker.clone());
@@ -362,73 +305,6 @@ impl State {
             self.close_gap();
             self.accounts.serve(outside);
         }
-    }
-
-    /// A frame is in the log, and nobody is to see its events.
-    pub(super) fn hide(&mut self, frame: Range<u64>) {
-        self.hidden.insert(frame.start, frame.end);
-    }
-
-    /// How many hidden events stand in this part of the gap. Frames are in it as a whole.
-    pub(super) fn hidden_in(&self, part: &Range<u64>) -> u64 {
-        let frames = self.hidden.range(part.clone());
-        frames.map(|(first, end)| end - first).sum()
-    }
-
-    /// Whether the frame that begins here is hidden. The gap passes it.
-    pub(super) fn passes_hidden(&mut self, first: u64) -> bool {
-        self.hidden.remove(&first).is_some()
-    }
-
-    /// A hidden put counts from now on.
-    pub(super) fn publish(
-        &mut self,
-        stored: Stored,
-        room: Room,
-        weight: u64,
-        outside: &mut Outside,
-    ) {
-        self.hidden.remove(&stored.first_sequence);
-        if stored.events.is_empty() {
-            self.accounts.queue_reserved(room, 0);
-        } else if self.gap.contains(&stored.first_sequence) {
-            // The keeper reads it in its turn.
-            self.accounts.queue_reserved(room, 0);
-        } else {
-            let frame = Frame {
-                first: stored.first_sequence,
-                end: stored.end(),
-                weight,
-            };
-            if self.gap.is_empty() || frame.first < self.gap.start {
-                self.accounts.queue_reserved(room, room.events);
-                self.head.insert(frame);
-            } else {
-                self.accounts.queue_reserved(room, 0);
-                self.tail_events += room.events;
-                self.tail.insert(frame);
-            }
-            self.queue.put_back(vec![stored]);
-            self.evict();
-        }
-        self.accounts.serve(outside);
-    }
-
-    /// It is known which puts of the log count; these do not, and left the channel.
-    pub(super) fn settle(&mut self, withdrawn: &[(Range<u64>, u64)], outside: &mut Outside) {
-        for (frame, size) in withdrawn {
-            self.hide(frame.clone());
-            self.accounts.unqueue(Room {
-                events: frame.end - frame.start,
-                size: *size,
-            });
-        }
-        self.is_settled = true;
-        self.accounts.serve(outside);
-    }
-
-    pub(super) fn is_settled(&self) -> bool {
-        self.is_settled
     }
 
     /// Up to which generation records are of no use any more.

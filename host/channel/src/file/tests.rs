@@ -7,6 +7,7 @@ mod image;
 mod model;
 mod restart;
 mod rig;
+mod sealed;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use flumen_core::ComponentName;
 use flumen_core::channel::Channel;
-use flumen_wal::{Folder, LogIo};
+use flumen_wal::Folder;
 
 use super::super::options::Setup;
 use super::super::window::Window;
-use super::super::{FileChannel, folder as folders};
+use super::super::{FileChannel, Ground, folder as folders};
 use super::{Beside, LONG, at_most, clock, drain, events, folder, put, seen, settings};
 
 /// A window for some frames of the tests.
@@ -21,8 +21,12 @@ fn open(settings: &flumen_core::settings::Settings, window: Window) -> Arc<FileC
     let name = ComponentName::new("c1");
     let setup = Setup::read(&name, settings).unwrap();
     let place = folders::prepare(&name, &setup.fixed.data_folders, Beside::Nothing).unwrap();
-    let io: Arc<dyn LogIo> = Arc::new(Folder::new(&place));
-    let channel = FileChannel::open_on(io, &name, setup, window, clock(), &place);
+    let ground = Ground {
+        io: Arc::new(Folder::new(&place)),
+        keyring: Default::default(),
+        window,
+    };
+    let channel = FileChannel::open_on(ground, &name, setup, clock(), &place);
     Arc::new(channel.unwrap())
 }
 

@@ -10,9 +10,9 @@ use flumen_core::{ComponentName, Fault};
 use flumen_wal::simulation::{Crash, Disk};
 use tokio::runtime::Runtime;
 
-use super::super::FileChannel;
 use super::super::options::Setup;
 use super::super::window::Window;
+use super::super::{FileChannel, Ground};
 use super::{LONG, at_most, clock, events, put_with, record, seen, settings};
 
 /// Room for a dozen segments of the tests.
@@ -76,14 +76,12 @@ impl Rig {
         let name = ComponentName::new("c1");
         let mut setup = Setup::read(&name, &settings)?;
         setup.fixed.free_bytes_min = 0;
-        let channel = FileChannel::open_on(
-            self.disk.io(),
-            &name,
-            setup,
-            self.window,
-            clock(),
-            Path::new("disk"),
-        )?;
+        let ground = Ground {
+            io: self.disk.io(),
+            keyring: Default::default(),
+            window: self.window,
+        };
+        let channel = FileChannel::open_on(ground, &name, setup, clock(), Path::new("disk"))?;
         self.channel = Some(Arc::new(channel));
         Ok(())
     }
