@@ -158,7 +158,7 @@ pub fn flume_folders(name: &ComponentName, settings: &Settings) -> Result<Vec<Pa
 ///
 /// # Errors
 /// A configuration fault when settings contradict each other or a key cannot be had.
-pub fn keyring(name: &ComponentName, settings: &Settings) -> Result<payload::Keyring, Fault> {
+pub fn keyring(name: &ComponentName, settings: &Settings) -> Result<Keyring, Fault> {
     Setup::read(name, settings)?.fixed.keys.read(name)
 }
 
