@@ -288,6 +288,7 @@ fn an_image_reads_what_the_log_holds_and_writes_nothing() {
     );
 }
 
+#[test]
 fn whoever_leads_answers_come_once_and_in_the_order_of_the_log() {
     const RECORDS: u64 = 200;
     let disk = Disk::new(64 * 1024 * 1024, 1);
