@@ -37,7 +37,6 @@
 //! window    which frames have their events in memory
 //! acks      acknowledgements that are not yet in the log
 //! kept      what a restart has to know: a fold over the log
-//! payload   the bytes of a frame
 //! image     the channel looked at, while no agent runs on it
 //! salvage   what is whole of it, copied
 //! payload   the bytes of a frame      head      the fixed part of them
@@ -155,6 +154,14 @@ pub fn flume_folders(name: &ComponentName, settings: &Settings) -> Result<Vec<Pa
         folders.extend(folder::data_folders(name, backup)?);
     }
     Ok(folders)
+}
+
+/// The keys that these settings name, from their files.
+///
+/// # Errors
+/// A configuration fault when settings contradict each other or a key cannot be had.
+pub fn keyring(name: &ComponentName, settings: &Settings) -> Result<Keyring, Fault> {
+    Setup::read(name, settings)?.fixed.keys.read(name)
 }
 
 /// Bytes of memory that a frame takes whose events are in the window: the payload that the bodies

@@ -11,7 +11,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use flumen_agent::channel_folders::{ChannelImage, ChannelPlace, salvage};
+use flumen_agent::channel_folders::{ChannelImage, ChannelPlace, Keyring, PlaceError, salvage};
 use flumen_config::Plan;
 
 use crate::arguments::{ChannelChoice, ChannelCommand, ConfiguredChannel};
@@ -53,27 +53,35 @@ fn printed(text: &str) -> Result<(), String> {
 
 /// A line for each channel; all of them can be looked at, or are in use.
 fn list(folders: Vec<PathBuf>, configured: Option<ConfiguredChannel>) -> Result<bool, String> {
-    let mut channels: Vec<(String, PathBuf)> = Vec::new();
-    let is_empty = folders.is_empty() && configured.is_none();
-    let folders = match is_empty {
+    let mut lines = Vec::new();
+    let folders = match folders.is_empty() && configured.is_none() {
         true => vec![PathBuf::from(".")],
         false => folders,
     };
     for folder in folders {
-        channels.extend(channels_below(folder)?);
+        for (name, folder) in channels_below(folder)? {
+            let image = ChannelImage::open(&folder, Keyring::default());
+            lines.push(show::list_line(&name, image));
+        }
     }
     if let Some(configured) = configured {
         for place in ChannelPlace::all_of_plan(&plan_of(&configured)?) {
             let folder = place.log_folder().map_err(|error| error.to_string())?;
-            channels.push((format!("{}\t{}", place.name, folder.display()), folder));
+            let name = format!("{}\t{}", place.name, folder.display());
+            match place.image() {
+                Ok(image) => lines.push(show::list_line(&name, Ok(image))),
+                Err(PlaceError::Image(error)) => {
+                    lines.push(show::list_line(&name, Err(error)));
+                }
+                Err(error) => lines.push((format!("{name}\t{}", with_causes(&error)), false)),
+            }
         }
     }
-    if channels.is_empty() {
+    if lines.is_empty() {
         return Err("no file channel was found".to_owned());
     }
     let mut is_fine = true;
-    for (name, folder) in channels {
-        let (line, own) = show::list_line(&name, &folder);
+    for (line, own) in lines {
         is_fine &= own;
         printed(&format!("{line}\n"))?;
     }
@@ -138,14 +146,11 @@ fn copy(choice: ChannelChoice, to: &Path) -> Result<bool, String> {
 }
 
 fn image(choice: ChannelChoice) -> Result<ChannelImage, String> {
-    let folder = match choice {
-        ChannelChoice::Folder(folder) => folder,
-        ChannelChoice::Configured(_) => {
-            let place = chosen(choice)?;
-            place.log_folder().map_err(|error| error.to_string())?
-        }
-    };
-    ChannelImage::open(&folder).map_err(|error| with_causes(&error))
+    if let ChannelChoice::Folder(folder) = &choice {
+        let image = ChannelImage::open(folder, Keyring::default());
+        return image.map_err(|error| with_causes(&error));
+    }
+    chosen(choice)?.image().map_err(|error| with_causes(&error))
 }
 
 /// The channel that the operator means.

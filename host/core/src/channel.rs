@@ -409,13 +409,6 @@ pub trait Channel: Send + Sync {
         false
     }
 
-    /// Whether its permits can prepare a put ([`Permit::prepare`]). A durable channel that cannot is
-    /// the one that decides; of two such channels one may have a put that the other has not after a
-    /// crash.
-    fn can_prepare(&self) -> bool {
-        false
-    }
-
     /// The records that it found when it was opened and was not told to forget since.
     fn recovered(&self) -> Recovered {
         Recovered::default()

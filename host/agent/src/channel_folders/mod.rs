@@ -8,6 +8,7 @@ mod import;
 mod place;
 
 pub use flumen_channel::file::image::{ChannelImage, ImageError, SegmentImage, Stored};
+pub use flumen_channel::file::payload::Keyring;
 pub use flumen_channel::file::salvage::{SalvageError, Salvaged, salvage};
 pub use flumen_channel::flume_import::{CheckpointUse, Damage, ImportError, Imported, Survey};
 pub use import::{ImportFailure, ImportReport, ImportRequest, import};

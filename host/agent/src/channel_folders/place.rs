@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use flumen_channel::file;
+use flumen_channel::file::image::{ChannelImage, ImageError};
 use flumen_channel::flume_import::FlumeChannel;
 use flumen_config::plan::Component;
 use flumen_config::{Dialect, Document, Plan};
@@ -60,6 +61,8 @@ pub enum PlaceError {
     Folder(PathBuf),
     /// The settings contradict each other.
     Settings(Fault),
+    /// The folder cannot be looked at.
+    Image(ImageError),
 }
 
 impl fmt::Display for PlaceError {
@@ -88,6 +91,7 @@ impl fmt::Display for PlaceError {
                 path.display()
             ),
             Self::Settings(fault) => fault.fmt(f),
+            Self::Image(error) => error.fmt(f),
         }
     }
 }
@@ -96,6 +100,7 @@ impl std::error::Error for PlaceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Settings(fault) => Some(fault),
+            Self::Image(error) => error.source(),
             _ => None,
         }
     }
@@ -201,6 +206,15 @@ impl ChannelPlace {
     /// [`PlaceError::Settings`].
     pub fn log_folder(&self) -> Result<PathBuf, PlaceError> {
         file::log_folder(&self.name, &self.settings).map_err(PlaceError::Settings)
+    }
+
+    /// Looks at the channel, with the keys that its configuration names.
+    ///
+    /// # Errors
+    /// [`PlaceError`]: settings, keys, or a folder that cannot be looked at.
+    pub fn image(&self) -> Result<ChannelImage, PlaceError> {
+        let keyring = file::keyring(&self.name, &self.settings).map_err(PlaceError::Settings)?;
+        ChannelImage::open(&self.log_folder()?, keyring).map_err(PlaceError::Image)
     }
 
     /// The folders that Apache Flume uses with the same settings, those that hold something of it.

@@ -174,10 +174,6 @@ impl Channel for FileChannel {
         true
     }
 
-    fn can_prepare(&self) -> bool {
-        true
-    }
-
     fn recovered(&self) -> Recovered {
         let (forgotten, records) = FileChannel::recovered(self);
         let records = records.into_iter().map(|own| RecoveredRecord {

@@ -10,7 +10,7 @@ use flumen_wal::{Image, OpenError, Read, ReadError, ReadOnlyFolder, Reader, Reco
 
 use super::folder::LOG_FOLDER;
 use super::kept::Kept;
-use super::payload::{KeptRecord, Payload, PayloadError};
+use super::payload::{KeptRecord, Keyring, Payload, PayloadError};
 
 pub use flumen_wal::SegmentImage;
 
@@ -48,6 +48,14 @@ impl fmt::Display for ImageError {
             Self::InUse(folder) => write!(
                 f,
                 "{} is in use by a running agent; stop the agent, or ask its metrics",
+                folder.display()
+            ),
+            Self::Log {
+                folder,
+                cause: OpenError::State { .. },
+            } => write!(
+                f,
+                "{} cannot be read; if it is encrypted, name it by its configuration with --conf-file",
                 folder.display()
             ),
             Self::Log { folder, .. } => write!(f, "{} cannot be read", folder.display()),
@@ -100,14 +108,16 @@ pub struct ChannelImage {
     folder: PathBuf,
     log: Image,
     kept: Kept,
+    keyring: Arc<Keyring>,
 }
 
 impl ChannelImage {
-    /// Looks at the channel of a folder: one of `dataDirs`, or the log itself.
+    /// Looks at the channel of a folder: one of `dataDirs`, or the log itself. What is encrypted is
+    /// opened with these keys.
     ///
     /// # Errors
     /// [`ImageError`].
-    pub fn open(folder: &Path) -> Result<Self, ImageError> {
+    pub fn open(folder: &Path, keyring: Keyring) -> Result<Self, ImageError> {
         let below = folder.join(LOG_FOLDER);
         let folder = match below.is_dir() {
             true => below,
@@ -116,7 +126,8 @@ impl ChannelImage {
         if !folder.is_dir() {
             return Err(ImageError::None(folder));
         }
-        let mut kept = Kept::default();
+        let keyring = Arc::new(keyring);
+        let mut kept = Kept::new(Arc::clone(&keyring));
         let io = Arc::new(ReadOnlyFolder::new(&folder));
         let log = match Image::open(io, &mut kept) {
             Ok(log) if log.recovery().created => return Err(ImageError::None(folder)),
@@ -124,7 +135,12 @@ impl ChannelImage {
             Err(OpenError::Held) => return Err(ImageError::InUse(folder)),
             Err(cause) => return Err(ImageError::Log { folder, cause }),
         };
-        Ok(Self { folder, log, kept })
+        Ok(Self {
+            folder,
+            log,
+            kept,
+            keyring,
+        })
     }
 
     /// The folder of the log.
@@ -183,6 +199,11 @@ impl ChannelImage {
     /// The records themselves, by generation.
     pub(super) fn records(&self) -> Vec<KeptRecord> {
         self.kept.records()
+    }
+
+    /// The keys that it was opened with.
+    pub(super) fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
     }
 
     /// Up to which generation records are of no use any more.
@@ -256,7 +277,7 @@ impl StoredEvents<'_> {
                 items,
                 payload,
                 ..
-            } => match Payload::decode(&payload, items) {
+            } => match Payload::decode_with(&self.image.keyring, &payload, items) {
                 Ok(payload) => Stored::Events {
                     first_sequence: first_item,
                     events: payload.events,

@@ -11,7 +11,7 @@ use flumen_wal::{AppendError, Failure, Folder, Log, OpenError, Options};
 use super::folder::LOG_FOLDER;
 use super::image::{ChannelImage, ImageError, Stored};
 use super::kept::Kept;
-use super::payload::{KeptRecord, Payload, PayloadError};
+use super::payload::{KeptRecord, Keyring, MAGIC, Payload, PayloadError};
 
 /// Events in one frame of the copy, when those of the channel are smaller.
 const FRAME_EVENTS_MAX: usize = 1000;
@@ -121,10 +121,13 @@ pub fn salvage(image: &ChannelImage, to: &Path) -> Result<Salvaged, SalvageError
         ..Options::default()
     };
     let io = Arc::new(Folder::new(&folder));
-    let opened = Log::open(io, options, Box::new(Kept::default()));
+    let keyring = Arc::clone(image.keyring());
+    let kept = Kept::new(Arc::clone(&keyring));
+    let opened = Log::open(io, options, Box::new(kept));
     let (log, _) = opened.map_err(SalvageError::Open)?;
     let mut copy = Copy {
         log,
+        keyring,
         builder: BatchBuilder::new(),
         records: image.records(),
         forgotten: image.forgotten(),
@@ -141,6 +144,8 @@ pub fn salvage(image: &ChannelImage, to: &Path) -> Result<Salvaged, SalvageError
 
 struct Copy {
     log: Log,
+    /// What was encrypted stays so: the active key seals the copy.
+    keyring: Arc<Keyring>,
     builder: BatchBuilder,
     /// Those that are not copied yet, by generation.
     records: Vec<KeptRecord>,
@@ -244,10 +249,12 @@ impl Copy {
     }
 
     fn write(&mut self, payload: &Payload) -> Result<(), SalvageError> {
+        let plain = payload.encode().map_err(SalvageError::Payload)?;
+        let sealed = self.keyring.seal(plain, MAGIC);
         let record = flumen_wal::Record {
             items: u32::try_from(payload.events.len()).unwrap_or(u32::MAX),
             acknowledged: Vec::new(),
-            payload: payload.encode().map_err(SalvageError::Payload)?,
+            payload: sealed.map_err(SalvageError::Payload)?,
         };
         let appended = self.log.append_and_wait(record);
         appended.map(|_| ()).map_err(SalvageError::Append)

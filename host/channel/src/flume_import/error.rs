@@ -129,15 +129,6 @@ impl fmt::Display for ImportError {
                 "{} changed while it was read; stop whatever writes there and import into a new folder",
                 path.display()
             ),
-            other => other.tell_progress(f),
-        }
-    }
-}
-
-impl ImportError {
-    /// What is to be said when some of it may be done.
-    fn tell_progress(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
             Self::AlreadyImported { events } => write!(
                 f,
                 "the channel has these {events} events already; nothing was done"
@@ -155,19 +146,21 @@ impl ImportError {
                 "cannot use {}, which says what was imported: {error}",
                 path.display()
             ),
-            Self::Put {
-                done,
-                error: PutError::Refused(ReserveError::Full { .. }),
-            } => write!(
-                f,
-                "there is no room for more than {done} events: the disk has less free space than minimumRequiredSpace; make room, and continue with the same command"
-            ),
-            Self::Put { done, error } => write!(
-                f,
-                "the import stopped after {done} events and can be continued by the same command: {error}"
-            ),
-            other => write!(f, "{other:?}"),
+            Self::Put { done, error } => fmt_put(f, *done, error),
         }
+    }
+}
+
+fn fmt_put(f: &mut fmt::Formatter<'_>, done: u64, error: &PutError) -> fmt::Result {
+    match error {
+        PutError::Refused(ReserveError::Full { .. }) => write!(
+            f,
+            "there is no room for more than {done} events: the disk has less free space than minimumRequiredSpace; make room, and continue with the same command"
+        ),
+        _ => write!(
+            f,
+            "the import stopped after {done} events and can be continued by the same command: {error}"
+        ),
     }
 }
 

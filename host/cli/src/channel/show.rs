@@ -1,7 +1,6 @@
 //! `flumen channel show`: the state of one channel; `ls`: a line for each.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use flumen_agent::channel_folders::{ChannelImage, ImageError};
 
@@ -138,8 +137,8 @@ fn findings(image: &ChannelImage) -> Vec<String> {
 }
 
 /// A line of `ls`, and whether the channel could be looked at or is in use.
-pub(super) fn list_line(name: &str, folder: &Path) -> (String, bool) {
-    match ChannelImage::open(folder) {
+pub(super) fn list_line(name: &str, image: Result<ChannelImage, ImageError>) -> (String, bool) {
+    match image {
         Ok(image) => (format!("{name}\t{}", waiting(&image)), true),
         Err(error @ ImageError::InUse(_)) => (format!("{name}\tin use: {error}"), true),
         Err(error) => (format!("{name}\t{}", with_causes(&error)), false),

@@ -69,9 +69,7 @@ pub struct PutPart {
 pub async fn put_all(parts: &[PutPart], record: Option<&StateRecord>) -> Result<(), PutError> {
     let permits = reserve_all(parts).await.map_err(PutError::Refused)?;
     let is_durable = |part: &&PutPart| part.channel.is_durable();
-    let only_decides = |part: &&PutPart| part.channel.is_durable() && !part.channel.can_prepare();
-    let is_decided = parts.iter().filter(is_durable).nth(1).is_some()
-        && parts.iter().filter(only_decides).nth(1).is_none();
+    let is_decided = parts.iter().filter(is_durable).nth(1).is_some();
     match record {
         Some(record) if is_decided => commit_decided(permits, parts, record).await,
         _ => commit_each(permits, parts, record).await,
@@ -116,8 +114,6 @@ async fn commit_decided(
     let pairs = permits.into_iter().zip(parts);
     let (mut durable, passing): (Vec<_>, Vec<_>) =
         pairs.partition(|(_, part)| part.channel.is_durable());
-    // One that cannot prepare goes last.
-    durable.sort_by_key(|(_, part)| !part.channel.can_prepare());
     let Some((deciding, decider)) = durable.pop() else {
         return Ok(());
     };

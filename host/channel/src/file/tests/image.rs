@@ -5,11 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use flumen_core::channel::Channel;
+use flumen_core::settings::Value;
 use tempfile::TempDir;
 
 use super::{LONG, at_most, drain, events, folder, open, put, put_with, record, settings};
 use crate::file::LOG_FOLDER;
 use crate::file::image::{ChannelImage, ImageError, Stored};
+use crate::file::payload::Keyring;
 use crate::file::salvage::{SalvageError, salvage};
 
 /// Forty events in four puts: the first ten acknowledged, and every other one of the next ten.
@@ -73,7 +75,7 @@ async fn an_image_tells_what_waits_and_changes_nothing() {
     let folder = filled().await;
     let before = contents(folder.path());
     for place in [folder.path().to_owned(), folder.path().join(LOG_FOLDER)] {
-        let image = ChannelImage::open(&place).unwrap();
+        let image = ChannelImage::open(&place, Keyring::default()).unwrap();
         assert_eq!(image.first_waiting(), 11);
         assert_eq!(image.next_sequence(), 41);
         assert_eq!(image.recovery().pending_items, 26);
@@ -91,11 +93,13 @@ async fn an_image_and_an_agent_keep_each_other_away() {
     let folder = filled().await;
     let settings = settings(folder.path());
     let channel = open(&settings);
-    let error = ChannelImage::open(folder.path()).err().unwrap();
+    let error = ChannelImage::open(folder.path(), Keyring::default())
+        .err()
+        .unwrap();
     assert!(matches!(error, ImageError::InUse(_)), "{error}");
     drop(channel);
-    let image = ChannelImage::open(folder.path()).unwrap();
-    let second = ChannelImage::open(folder.path());
+    let image = ChannelImage::open(folder.path(), Keyring::default()).unwrap();
+    let second = ChannelImage::open(folder.path(), Keyring::default());
     assert!(second.is_ok(), "two may look at once");
     let refused = super::try_open(&settings).err().unwrap();
     assert!(refused.to_string().contains("in use"), "{refused}");
@@ -107,7 +111,9 @@ async fn an_image_and_an_agent_keep_each_other_away() {
 fn a_folder_without_a_channel_is_refused_by_name() {
     let folder = folder();
     for place in [folder.path().to_owned(), folder.path().join("none")] {
-        let error = ChannelImage::open(&place).err().unwrap();
+        let error = ChannelImage::open(&place, Keyring::default())
+            .err()
+            .unwrap();
         assert!(matches!(error, ImageError::None(_)), "{error}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -134,7 +140,7 @@ async fn what_is_whole_is_copied_with_the_records_and_the_channel_stays_as_it_wa
     let folder = filled().await;
     damage(folder.path(), 25);
     let before = contents(folder.path());
-    let image = ChannelImage::open(folder.path()).unwrap();
+    let image = ChannelImage::open(folder.path(), Keyring::default()).unwrap();
     let (_, lost) = read(&image);
     assert_eq!(lost, vec![20..30]);
     let copy = super::folder();
@@ -154,4 +160,55 @@ async fn what_is_whole_is_copied_with_the_records_and_the_channel_stays_as_it_wa
         .filter(|own| !(20..30).contains(own))
         .collect();
     assert_eq!(numbers, wanted);
+}
+
+#[tokio::test]
+async fn a_sealed_channel_is_looked_at_and_copied_with_its_keys_only() {
+    let folder = folder();
+    let key = folder.path().join("k1.key");
+    fs::write(&key, [7; 32]).unwrap();
+    let keyring = || Keyring::read([("k1".to_owned(), key.clone())], Some("k1")).unwrap();
+    let sealed = |data: &Path| {
+        let text = |text: &str| Value::Text(text.to_owned());
+        settings(data)
+            .with(
+                "encryption.keyProvider.keys",
+                Value::List(vec!["k1".to_owned()]),
+            )
+            .with(
+                "encryption.keyProvider.keys.k1.file",
+                text(key.to_str().unwrap()),
+            )
+            .with("encryption.activeKey", text("k1"))
+    };
+    let (data, copy) = (folder.path().join("data"), folder.path().join("copy"));
+    let channel = open(&sealed(&data));
+    put(&channel, events(0..5, 3)).await;
+    put_with(&channel, events(5..7, 3), Some(record(3, b"cursor")))
+        .await
+        .unwrap();
+    channel.release().await.unwrap();
+    drop(channel);
+
+    let blind = ChannelImage::open(&data, Keyring::default());
+    let told = match blind {
+        Err(error) => error.to_string(),
+        Ok(image) => image.problem().unwrap().to_string(),
+    };
+    assert!(told.contains("encrypted") || told.contains("k1"), "{told}");
+
+    let image = ChannelImage::open(&data, keyring()).unwrap();
+    let wanted: Vec<_> = (0..7).map(|own| (own, own)).collect();
+    assert_eq!(read(&image), (wanted.clone(), Vec::new()));
+    let done = salvage(&image, &copy).unwrap();
+    assert_eq!((done.events, done.records), (7, 1));
+    drop(image);
+    for bytes in contents(&copy).values() {
+        assert!(
+            !bytes.windows(8).any(|own| own == b"00000003"),
+            "the copy is sealed"
+        );
+    }
+    let channel = open(&sealed(&copy));
+    assert_eq!(drain(&channel).await, wanted);
 }

@@ -25,12 +25,10 @@ pub trait DurableChannelMaker: ChannelMaker {
 pub fn run_durable(maker: &dyn DurableChannelMaker) {
     what_was_committed_is_there_after_a_crash(maker);
     records_are_found_again_until_they_are_forgotten(maker);
-    if channel(maker, 1, 1).can_prepare() {
-        what_is_prepared_is_taken_by_nobody_until_it_is_published(maker);
-        what_is_withdrawn_never_was(maker);
-        a_prepared_put_is_settled_after_a_crash(maker);
-        a_put_into_two_channels_is_in_both_or_in_none(maker);
-    }
+    what_is_prepared_is_taken_by_nobody_until_it_is_published(maker);
+    what_is_withdrawn_never_was(maker);
+    a_prepared_put_is_settled_after_a_crash(maker);
+    a_put_into_two_channels_is_in_both_or_in_none(maker);
     a_released_channel_can_be_opened_again(maker);
 }
 
