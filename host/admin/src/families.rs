@@ -67,6 +67,32 @@ pub(crate) static FAMILIES: &[Family] = &[
     family(Channel, "EventPutSuccessCount", "flumen_channel_event_put_success_total", Shape::Counter, "Events that were put."),
     family(Channel, "EventTakeAttemptCount", "flumen_channel_event_take_attempt_total", Shape::Counter, "Takes that were tried."),
     family(Channel, "EventTakeSuccessCount", "flumen_channel_event_take_success_total", Shape::Counter, "Events that were taken and acknowledged."),
+    family(Channel, "Open", "flumen_channel_open", Shape::Gauge, "1 while the channel is open."),
+    family(Channel, "Closed", "flumen_channel_closed", Shape::Gauge, "1 once the channel takes no more events."),
+    family(Channel, "Unhealthy", "flumen_channel_unhealthy", Shape::Gauge, "1 when the channel takes no events because its disk failed, or cannot deliver what it has."),
+    family(Channel, "EventPutErrorCount", "flumen_channel_event_put_error_total", Shape::Counter, "Puts that the store of the channel refused."),
+    family(Channel, "EventTakeErrorCount", "flumen_channel_event_take_error_total", Shape::Counter, "Takes that failed because the store could not be read."),
+    family(Channel, "CheckpointWriteErrorCount", "flumen_channel_checkpoint_write_error_total", Shape::Counter, "Always 0: there is no checkpoint. For pages made for Flume."),
+    family(Channel, "CheckpointBackupWriteErrorCount", "flumen_channel_checkpoint_backup_write_error_total", Shape::Counter, "Always 0, as above."),
+    family(Channel, "LostEventCount", "flumen_channel_lost_event_total", Shape::Counter, "Events that damage on the disk took, as long as the log remembers."),
+    family(Channel, "QuarantinedFrameCount", "flumen_channel_quarantined_frame_total", Shape::Counter, "Damaged frames that were found when the channel was opened."),
+    family(Channel, "QuarantinedBytes", "flumen_channel_quarantined_bytes_total", Shape::Counter, "Damaged bytes that were copied aside."),
+    family(Channel, "RecoveryMillis", "flumen_channel_recovery_milliseconds", Shape::Gauge, "How long the last opening took."),
+    family(Channel, "RecoveryBytes", "flumen_channel_recovery_bytes", Shape::Gauge, "How much of the log the last opening read."),
+    family(Channel, "EventBytes", "flumen_channel_event_bytes", Shape::Gauge, "Bytes of the bodies of all events in the channel."),
+    family(Channel, "SegmentBytes", "flumen_channel_segment_bytes", Shape::Gauge, "Bytes of the files that hold the log."),
+    family(Channel, "SpareBytes", "flumen_channel_spare_bytes", Shape::Gauge, "Bytes of files that are made ahead for the log."),
+    family(Channel, "WindowBytes", "flumen_channel_window_bytes", Shape::Gauge, "Memory of the events that are held ready."),
+    family(Channel, "StateRecordBytes", "flumen_channel_state_record_bytes", Shape::Gauge, "Bytes of states that wait for the agent's own store."),
+    family(Channel, "LogGroupCount", "flumen_channel_log_group_total", Shape::Counter, "Groups that were written, each with one wait for the disk."),
+    family(Channel, "LogRecordCount", "flumen_channel_log_record_total", Shape::Counter, "Puts and acknowledgements in these groups."),
+    family(Channel, "LogBytes", "flumen_channel_log_bytes_total", Shape::Counter, "Bytes of these groups."),
+    family(Channel, "LogCommitMicros", "flumen_channel_log_commit_microseconds_total", Shape::Counter, "Time that these groups took until they were confirmed."),
+    family(Channel, "LogCommitMicrosMax", "flumen_channel_log_commit_microseconds_max", Shape::Gauge, "The longest of these times."),
+    family(Channel, "LogSyncCount", "flumen_channel_log_sync_total", Shape::Counter, "How often the disk was asked to make something durable."),
+    family(Channel, "LogSyncErrorCount", "flumen_channel_log_sync_error_total", Shape::Counter, "How often it refused."),
+    family(Channel, "LogFailoverCount", "flumen_channel_log_failover_total", Shape::Counter, "Groups that were written again, into another file, because the disk refused them."),
+    family(Channel, "LogDoubtfulRecordCount", "flumen_channel_log_doubtful_record_total", Shape::Counter, "Records that were confirmed without waiting for the disk, which then refused them."),
     family(Sink, "StartTime", "flumen_sink_start_time_seconds", Shape::Time, "When the sink started, seconds since 1970."),
     family(Sink, "StopTime", "flumen_sink_stop_time_seconds", Shape::Time, "When the sink stopped, 0 while it runs."),
     family(Sink, "ConnectionCreatedCount", "flumen_sink_connection_created_total", Shape::Counter, "Connections or files that were opened."),
@@ -97,7 +123,9 @@ pub(crate) static FAMILIES: &[Family] = &[
 mod tests {
     use std::collections::BTreeSet;
 
-    use flumen_core::metric::{ChannelCounters, SinkCounters, SourceCounters};
+    use flumen_core::metric::{
+        ChannelCounters, OWN_CHANNEL_ATTRIBUTES, SinkCounters, SourceCounters,
+    };
 
     use super::*;
 
@@ -108,6 +136,10 @@ mod tests {
             (Channel, ChannelCounters::default().attributes()),
             (Sink, SinkCounters::default().attributes()),
         ];
+        for attribute in OWN_CHANNEL_ATTRIBUTES {
+            let is_it = |row: &&Family| row.kind == Channel && row.attribute == *attribute;
+            assert_eq!(FAMILIES.iter().filter(is_it).count(), 1, "{attribute}");
+        }
         for (kind, attributes) in counted {
             for (attribute, _) in attributes {
                 let rows = FAMILIES

@@ -227,6 +227,7 @@ fn channel_attributes(channel: &dyn Channel) -> Vec<(&'static str, MetricValue)>
         capacity => fill.events as f64 * 100.0 / capacity as f64,
     };
     attributes.push(("ChannelFillPercentage", MetricValue::Percent(percent)));
+    attributes.extend(numbers(channel.figures()));
     attributes
 }
 

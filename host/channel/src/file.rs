@@ -36,6 +36,7 @@
 //! state     queue and accounts, a plain value
 //! window    which frames have their events in memory
 //! acks      acknowledgements that are not yet in the log
+//! figures   what is counted beside Flume's counters
 //! kept      what a restart has to know: a fold over the log
 //! image     the channel looked at, while no agent runs on it
 //! salvage   what is whole of it, copied
@@ -49,6 +50,7 @@ mod acks;
 pub mod conformance;
 mod contract;
 mod core;
+mod figures;
 mod folder;
 mod head;
 pub mod image;
@@ -72,7 +74,7 @@ mod window;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flumen_core::channel::{Channel, ReserveError};
 use flumen_core::clock::Clock;
@@ -205,6 +207,7 @@ pub struct FileChannel {
     fixed: Fixed,
     clock: Arc<dyn Clock>,
     recovery: Recovery,
+    recovery_time: Duration,
     /// Puts that were found in the log and wait for the word of their deciders.
     undecided: Vec<KeptRecord>,
 }
@@ -258,7 +261,9 @@ impl FileChannel {
         };
         let keyring = Arc::new(keyring);
         let kept = Kept::new(Arc::clone(&keyring));
+        let begun = Instant::now();
         let opened = Log::open(io, options, Box::new(kept.clone()));
+        let recovery_time = begun.elapsed();
         let (log, recovery) = opened.map_err(|error| match kept.take_problem() {
             Some(problem) => folder::unreadable(name, folder, problem),
             None => folder::refused(name, folder, error),
@@ -292,6 +297,7 @@ impl FileChannel {
             fixed: setup.fixed,
             clock,
             recovery,
+            recovery_time,
             undecided,
         })
     }

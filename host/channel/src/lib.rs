@@ -3,7 +3,8 @@
 //! A row and its constructor stand together in the table below; nothing else knows which types
 //! exist.
 //!
-//! Feature `sql` builds the SQL channel too, with SQLite in it. Feature `loom` replaces the locks of the memory channel by those of the loom model checker, for
+//! Feature `sql` builds the SQL channel too, with SQLite in it. Feature `loom` replaces the locks of
+//! the memory channel by those of the loom model checker, for
 //! its own tests. A channel of such a build works inside a model only.
 
 mod bounded;

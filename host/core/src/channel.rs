@@ -368,6 +368,12 @@ pub trait Channel: Send + Sync {
     /// Its name in the plan.
     fn name(&self) -> &ComponentName;
 
+    /// Figures of its own beside those that every channel has: attribute names with values, by the
+    /// names of [`crate::metric::OWN_CHANNEL_ATTRIBUTES`].
+    fn figures(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// Its bounds now.
     fn limits(&self) -> ChannelLimits;
 

@@ -96,6 +96,36 @@ counters! {
     }
 }
 
+/// Attributes that only some channels have: those of Flume's file channel, and flumen's own.
+pub const OWN_CHANNEL_ATTRIBUTES: &[&str] = &[
+    "Open",
+    "Closed",
+    "Unhealthy",
+    "EventPutErrorCount",
+    "EventTakeErrorCount",
+    "CheckpointWriteErrorCount",
+    "CheckpointBackupWriteErrorCount",
+    "LostEventCount",
+    "QuarantinedFrameCount",
+    "QuarantinedBytes",
+    "RecoveryMillis",
+    "RecoveryBytes",
+    "EventBytes",
+    "SegmentBytes",
+    "SpareBytes",
+    "WindowBytes",
+    "StateRecordBytes",
+    "LogGroupCount",
+    "LogRecordCount",
+    "LogBytes",
+    "LogCommitMicros",
+    "LogCommitMicrosMax",
+    "LogSyncCount",
+    "LogSyncErrorCount",
+    "LogFailoverCount",
+    "LogDoubtfulRecordCount",
+];
+
 counters! {
     /// The counters of a sink.
     SinkCounters {

@@ -53,4 +53,4 @@ pub use record::{Appended, LogState, Passing, Record};
 pub use recovery::Recovery;
 pub use segment::{HeaderDamage, LogId, SegmentHeader};
 pub use snapshot::Lost;
-pub use statistics::Statistics;
+pub use statistics::{Space, Statistics};

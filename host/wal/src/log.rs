@@ -14,7 +14,7 @@ use crate::position::{Count, Position};
 use crate::reader::{Reader, read_at};
 use crate::record::{Appended, LogState, Prepared, Record};
 use crate::recovery::Recovery;
-use crate::statistics::Statistics;
+use crate::statistics::{Space, Statistics};
 use crate::writer::Writer;
 use lead::Shared;
 use queue::{Done, Place, Submission, Turn, Unsent, Waiter, Word};
@@ -183,6 +183,16 @@ impl Log {
     /// What the log did since it was opened.
     pub fn statistics(&self) -> Statistics {
         self.shared.counters.read()
+    }
+
+    /// What its files take on the disk.
+    pub fn space(&self) -> Space {
+        let pool = self.maker.as_ref().map(|maker| maker.pool.space());
+        let (segment_bytes, spare_bytes) = pool.unwrap_or_default();
+        Space {
+            segment_bytes,
+            spare_bytes,
+        }
     }
 
     /// Writes what was taken, makes all of it durable and gives the folder free.

@@ -106,6 +106,15 @@ impl Pool {
         pool
     }
 
+    /// Bytes of the segments, and of the files that wait to become some.
+    pub(crate) fn space(&self) -> (u64, u64) {
+        let files = self.lock();
+        (
+            files.in_use_bytes,
+            files.spares.len() as u64 * self.segment_bytes,
+        )
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> u64 {
         self.lock().spares.len() as u64

@@ -7,6 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
+    /// Makes it at least this.
+    pub(crate) fn raise(&self, least: u64) {
+        self.0.fetch_max(least, Ordering::Relaxed);
+    }
+
     pub(crate) fn add(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
@@ -21,6 +26,9 @@ impl Counter {
 pub(crate) struct Counters {
     pub(crate) groups: Counter,
     pub(crate) records: Counter,
+    pub(crate) group_bytes: Counter,
+    pub(crate) commit_us: Counter,
+    pub(crate) commit_us_max: Counter,
     pub(crate) syncs: Counter,
     pub(crate) failovers: Counter,
     pub(crate) sync_failures: Counter,
@@ -38,6 +46,12 @@ pub struct Statistics {
     pub groups: u64,
     /// Records in them.
     pub records: u64,
+    /// Bytes of the groups, rounded up to blocks.
+    pub group_bytes: u64,
+    /// Microseconds that groups took, from the first look at their records to their confirmation.
+    pub commit_us: u64,
+    /// The longest of these times.
+    pub commit_us_max: u64,
     /// How often the disk was asked to make something durable.
     pub syncs: u64,
     /// How often a group was written again, to another segment, because the disk refused it.
@@ -61,11 +75,23 @@ pub struct Statistics {
     pub quarantine_skips: u64,
 }
 
+/// What the files of a log take on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Space {
+    /// Bytes of the segments, the one in use with all of its size.
+    pub segment_bytes: u64,
+    /// Bytes of files that wait to become segments. Those kept back are among them.
+    pub spare_bytes: u64,
+}
+
 impl Counters {
     pub(crate) fn read(&self) -> Statistics {
         Statistics {
             groups: self.groups.get(),
             records: self.records.get(),
+            group_bytes: self.group_bytes.get(),
+            commit_us: self.commit_us.get(),
+            commit_us_max: self.commit_us_max.get(),
             syncs: self.syncs.get(),
             failovers: self.failovers.get(),
             sync_failures: self.sync_failures.get(),

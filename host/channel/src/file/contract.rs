@@ -92,6 +92,10 @@ impl Channel for FileChannel {
         &self.owner.core().name
     }
 
+    fn figures(&self) -> Vec<(&'static str, u64)> {
+        self.own_figures()
+    }
+
     fn limits(&self) -> ChannelLimits {
         let bounds = self.owner.core().with(|state, _| state.accounts.bounds());
         options::limits(&bounds)
@@ -154,6 +158,7 @@ impl Channel for FileChannel {
                 NoEvents::Nothing(Nothing::Empty) => TakeError::Empty,
                 NoEvents::Nothing(Nothing::Closed) => TakeError::Closed,
                 NoEvents::Unreadable(why) => {
+                    core.troubles.take_errors.add(1);
                     let message = format!("channel {}: {}", core.name, why.message);
                     TakeError::Failed(match why.may_pass {
                         true => Fault::transient(Side::Machine, message),

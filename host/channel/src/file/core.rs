@@ -10,6 +10,7 @@ use flumen_wal::{AppendError, Appended, Failure, Refusal as LogRefusal};
 use tracing::error;
 
 use super::acks::Acks;
+use super::figures::Troubles;
 use super::seal::Keyring;
 use super::state::State;
 use crate::bounded::{Accounted, Accounts, Outside};
@@ -22,6 +23,7 @@ const FULL_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Core {
     pub(super) name: ComponentName,
     pub(super) counters: Arc<ChannelCounters>,
+    pub(super) troubles: Troubles,
     pub(super) keyring: Arc<Keyring>,
     /// A plain mutex suffices: it is held for a few pointer moves per batch, never over an await,
     /// a read or a write, and never while foreign code runs.
@@ -35,6 +37,7 @@ impl Core {
         Self {
             name,
             counters: Arc::default(),
+            troubles: Troubles::default(),
             keyring,
             state: Mutex::new(state),
             work: Condvar::new(),
@@ -119,6 +122,7 @@ impl Core {
 
     /// Events did not get into the log.
     pub(super) fn put_refused(&self, refusal: &LogRefusal) -> Fault {
+        self.troubles.put_errors.add(1);
         let is_new = self.with(|state, outside| self.take_refusal(refusal, state, outside));
         self.tell_failure(is_new.as_deref());
         self.fault(refusal)

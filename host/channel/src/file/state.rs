@@ -149,7 +149,6 @@ impl State {
     }
 
     /// Bytes of memory that the events of the window take.
-    #[cfg(test)]
     pub(super) fn window_bytes(&self) -> u64 {
         self.head.weight() + self.tail.weight()
     }

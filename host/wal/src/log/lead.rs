@@ -127,7 +127,9 @@ impl Shared {
             let group = group.take().unwrap_or_default();
             let (records, told): (Vec<_>, Vec<_>) =
                 group.into_iter().map(|s| (s.prepared, s.done)).unzip();
+            let begun = Instant::now();
             let outcomes = writing.commit(records);
+            self.count_time(begun);
             if last {
                 self.queue.pass_on(writing.due());
             }
@@ -138,6 +140,12 @@ impl Shared {
         });
         // Nobody could write it.
         refuse_closed(group.into_iter().flatten());
+    }
+
+    fn count_time(&self, begun: Instant) {
+        let taken = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.counters.commit_us.add(taken);
+        self.counters.commit_us_max.raise(taken);
     }
 
     /// Runs what may panic in the user's hands. A panic closes the log, so that nobody waits for

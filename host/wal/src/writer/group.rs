@@ -36,7 +36,8 @@ impl Writer {
         let places = self.encode(group, start, &mut memory);
         pad(&mut memory, start);
         let bytes = memory.get(start..).unwrap_or_default();
-        let end = self.active.next + bytes.len() as u64;
+        let length = bytes.len() as u64;
+        let end = self.active.next + length;
         let written = self.write_bytes(bytes, end);
         memory.clear();
         memory.shrink_to((GROUP_BYTES_MAX + BLOCK_BYTES) as usize);
@@ -44,6 +45,7 @@ impl Writer {
         written?;
         self.active.next = end;
         self.counters.groups.add(1);
+        self.counters.group_bytes.add(length);
         self.counters.records.add(places.len() as u64);
         Ok(places)
     }

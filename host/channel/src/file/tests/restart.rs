@@ -273,3 +273,45 @@ async fn a_log_of_somebody_else_is_left_alone() {
         "{fault}"
     );
 }
+
+#[tokio::test]
+async fn figures_have_the_names_that_pages_know_and_move() {
+    let folder = folder();
+    let settings = settings(folder.path()).with("durability", Value::Text("sync".to_owned()));
+    let channel = open(&settings);
+    let figure = |channel: &FileChannel, name: &str| {
+        let figures = channel.figures();
+        let own = figures.iter().find(|(own, _)| *own == name);
+        own.map(|(_, value)| *value).unwrap()
+    };
+    let names: Vec<&str> = channel.figures().iter().map(|(name, _)| *name).collect();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    let mut known = flumen_core::metric::OWN_CHANNEL_ATTRIBUTES.to_vec();
+    known.sort_unstable();
+    assert_eq!(sorted, known);
+    assert_eq!(figure(&channel, "Open"), 1);
+    for start in 0..5 {
+        put(&channel, events(start..start + 1, 92)).await;
+    }
+    assert_eq!(figure(&channel, "EventBytes"), 500);
+    assert!(figure(&channel, "WindowBytes") >= 500);
+    assert_eq!(figure(&channel, "LogGroupCount"), 5);
+    assert_eq!(figure(&channel, "LogRecordCount"), 5);
+    assert_eq!(figure(&channel, "LogBytes") % 4096, 0);
+    assert!(figure(&channel, "LogCommitMicros") >= figure(&channel, "LogCommitMicrosMax"));
+    assert!(figure(&channel, "LogCommitMicrosMax") > 0);
+    assert!(figure(&channel, "SegmentBytes") >= 64 * 1024);
+    assert!(figure(&channel, "SpareBytes") >= 64 * 1024);
+    assert_eq!(figure(&channel, "Unhealthy"), 0);
+    channel.close();
+    channel.release().await.unwrap();
+    assert_eq!(
+        (figure(&channel, "Open"), figure(&channel, "Closed")),
+        (0, 1)
+    );
+    drop(channel);
+    let channel = open(&settings);
+    assert!(figure(&channel, "RecoveryBytes") > 0);
+    assert_eq!(figure(&channel, "EventBytes"), 500);
+}
