@@ -26,7 +26,6 @@ macro_rules! scenarios {
 const BOTH: &[&str] = &["log", "channel"];
 
 /// A channel does not yet pass these every time, see `docs/crash-tests.md`.
-const LOG: &[&str] = &["log"];
 
 scenarios! {
     kill_at_a_call = "kill-at-call" on BOTH;
@@ -43,7 +42,8 @@ scenarios! {
     a_full_tmpfs = "full-tmpfs" on BOTH;
     a_turned_bit = "damage-bit" on BOTH;
     damaged_blocks = "damage-blocks" on BOTH;
-    missing_files = "damage-files" on LOG;
+    missing_files = "damage-files" on BOTH;
+    the_newest_segment_of_another_log = "damage-foreign-newest" on BOTH;
     a_foreign_segment = "damage-foreign" on BOTH;
     two_processes = "two-processes" on BOTH;
     a_pause = "pause" on BOTH;

@@ -189,9 +189,8 @@ fn each_type_of_flume_that_is_not_built_is_known_by_its_alias_and_by_its_class()
         ),
         (
             Channel,
-            "file jdbc SPILLABLEMEMORY org.apache.flume.channel.kafka.KafkaChannel \
-             org.apache.flume.channel.PseudoTxnMemoryChannel \
-             org.apache.flume.channel.file.FileChannel",
+            "org.apache.flume.channel.kafka.KafkaChannel \
+             org.apache.flume.channel.PseudoTxnMemoryChannel",
         ),
         (
             ChannelSelector,

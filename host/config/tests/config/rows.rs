@@ -102,7 +102,10 @@ static ROWS: &[ComponentRow] = &[
             .unit(Unit::Percent),
         ],
     ),
-    not_built(ComponentKind::Channel, "file"),
+    ComponentRow {
+        aliases: &["org.apache.flume.channel.kafka.KafkaChannel"],
+        ..not_built(ComponentKind::Channel, "kafka")
+    },
     ComponentRow {
         support: Support::Cautioned("what lies in memory is lost"),
         ..row(ComponentKind::Channel, "SPILLABLEMEMORY", &[], &[])

@@ -22,7 +22,7 @@ use crate::throughput::{per_second, start, stop};
 /// Lines in flight on the one connection.
 const WINDOW_LINES: u64 = 100;
 /// Connections with one line in flight each.
-const TURN_CONNECTIONS: u64 = 64;
+pub(crate) const TURN_CONNECTIONS: u64 = 64;
 /// Longest wait for an answer.
 const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 /// Of the lines of a run, the part that is sent with a window: a run of a second or so.
@@ -101,7 +101,7 @@ fn send_windows(port: u16, windows: u64) -> Result<Duration> {
 }
 
 /// Sends `turns` lines on each connection; tells how long it took.
-fn send_turns(port: u16, turns: u64) -> Result<Duration> {
+pub(crate) fn send_turns(port: u16, turns: u64) -> Result<Duration> {
     let block = Block::new();
     let line = block.first(1);
     let mut streams = Vec::new();

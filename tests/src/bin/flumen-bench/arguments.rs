@@ -103,10 +103,11 @@ pub(crate) enum Row {
     GuestSwap,
     GuestIdle,
     GuestLoop,
+    Durable,
 }
 
 impl Row {
-    const ALL: [(char, Self); 14] = [
+    const ALL: [(char, Self); 15] = [
         ('a', Self::Null),
         ('b', Self::FileRoll),
         ('c', Self::Filter),
@@ -121,6 +122,7 @@ impl Row {
         ('l', Self::GuestSwap),
         ('m', Self::GuestIdle),
         ('n', Self::GuestLoop),
+        ('o', Self::Durable),
     ];
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Flow<'paths> {
     pub(crate) guest: Option<(Guest<'paths>, usize)>,
     /// Seconds after which file_roll begins a new file; 0: never.
     pub(crate) roll_interval_s: u32,
+    /// Keep the events in a file channel in this folder instead of in memory.
+    pub(crate) durable: Option<&'paths Path>,
     /// Replicate into a second memory channel `c2` with a null sink `k2`.
     pub(crate) second_sink: bool,
 }
@@ -52,6 +54,7 @@ impl<'paths> Flow<'paths> {
             timestamp: false,
             guest: None,
             roll_interval_s: 0,
+            durable: None,
             second_sink: false,
         }
     }
@@ -120,10 +123,19 @@ impl<'paths> Flow<'paths> {
             line(&format!("sources.r1.{key}"), &value);
         }
         for channel in channels.split(' ') {
-            line(&format!("channels.{channel}.type"), "memory");
             line(&format!("channels.{channel}.capacity"), "100000");
             line(&format!("channels.{channel}.transactionCapacity"), "10000");
-            line(&format!("channels.{channel}.byteCapacity"), "16777216");
+            match self.durable {
+                None => {
+                    line(&format!("channels.{channel}.type"), "memory");
+                    line(&format!("channels.{channel}.byteCapacity"), "16777216");
+                }
+                Some(folder) => {
+                    line(&format!("channels.{channel}.type"), "file");
+                    let folder = folder.join(channel).display().to_string();
+                    line(&format!("channels.{channel}.dataDirs"), &folder);
+                }
+            }
         }
         line("sinks.k1.channel", "c1");
         match self.sink {

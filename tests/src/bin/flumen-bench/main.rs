@@ -23,6 +23,7 @@
 
 mod acknowledged;
 mod arguments;
+mod durable;
 mod flow;
 mod generator;
 mod guests;
@@ -104,5 +105,6 @@ fn measure(row: Row, arguments: &Arguments, table: &mut Table) -> Result<()> {
         Row::GuestSwap => guests::swap::row(arguments, table),
         Row::GuestIdle => guests::idle::row(arguments, table),
         Row::GuestLoop => guests::runaway::row(arguments, table),
+        Row::Durable => durable::row(arguments, table),
     }
 }

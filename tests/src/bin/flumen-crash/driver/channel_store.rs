@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail, ensure};
 use flumen_channel::file::{Beside, FileChannel};
 use flumen_core::batch::EventBatch;
 use flumen_core::channel::{
@@ -123,9 +123,13 @@ impl Store for ChannelStore {
             if fill.events == fill.leased_events {
                 break;
             }
-            let (items, lease) = self
-                .take_for(TRANSACTION_EVENTS as usize, LIST_WAIT)?
-                .with_context(|| format!("nothing can be taken of {fill:?}"))?;
+            let Some((items, lease)) = self.take_for(TRANSACTION_EVENTS as usize, LIST_WAIT)?
+            else {
+                // What was waited for may have been found to be lost meanwhile.
+                let now = self.channel.fill();
+                ensure!(now != fill, "nothing can be taken of {fill:?}");
+                continue;
+            };
             items
                 .into_iter()
                 .try_for_each(|item| seen(Seen::Item(item)))?;
