@@ -25,8 +25,6 @@ macro_rules! scenarios {
 
 const BOTH: &[&str] = &["log", "channel"];
 
-/// A channel does not yet pass these every time, see `docs/crash-tests.md`.
-
 scenarios! {
     kill_at_a_call = "kill-at-call" on BOTH;
     kill_in_recovery = "kill-in-recovery" on BOTH;
