@@ -41,7 +41,6 @@ scenarios! {
     a_turned_bit = "damage-bit" on BOTH;
     damaged_blocks = "damage-blocks" on BOTH;
     missing_files = "damage-files" on BOTH;
-    the_newest_segment_of_another_log = "damage-foreign-newest" on BOTH;
     a_foreign_segment = "damage-foreign" on BOTH;
     two_processes = "two-processes" on BOTH;
     a_pause = "pause" on BOTH;

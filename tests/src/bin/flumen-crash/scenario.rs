@@ -130,7 +130,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "damage-foreign-newest",
         about: "a segment of another log lies in the place of the newest one",
-        short_rounds: 4,
+        short_rounds: 0,
         round: damage::foreign_newest,
     },
     Scenario {
