@@ -7,6 +7,7 @@
 //! accounts  what is queued, reserved and leased, and who is served next
 //! stored    events with their identity
 //! queue     events in the order of their identities
+//! refusal   why there is no room, in the words of the contract
 //! wait      a wait for room, for any channel with accounts
 //! time      a wait's time limit; the only part that knows tokio
 //! sync      the lock: the standard library's, or loom's
@@ -15,6 +16,7 @@
 mod accounts;
 mod line;
 mod queue;
+mod refusal;
 mod room;
 mod stored;
 mod sync;

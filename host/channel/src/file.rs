@@ -399,37 +399,20 @@ impl FileChannel {
     /// A refusal in the words of the contract.
     fn refused(&self, refusal: Refusal, need: Room, waited: Duration) -> ReserveError {
         let core = self.owner.core();
-        let channel = core.name.clone();
-        match refusal {
-            Refusal::Full => ReserveError::Full { channel, waited },
-            Refusal::Closed => ReserveError::Closed { channel },
-            Refusal::TooManyEvents { bound } => ReserveError::TooLarge {
-                channel,
-                reason: format!(
-                    "{} events are more than transactionCapacity {bound}; raise it or lower the \
-                     batch size of the source",
-                    need.events
-                ),
-            },
-            Refusal::TooLarge { bound } => ReserveError::TooLarge {
-                channel,
-                reason: format!(
-                    "{} bytes are more than capacity_bytes {bound}; raise it or lower the batch \
-                     size of the source",
-                    need.size
-                ),
-            },
-            Refusal::Failed => {
-                let failure = core.with(|state, _| state.failure.clone());
-                match failure {
-                    Some(failure) => ReserveError::Failed {
-                        channel,
-                        fault: core.failed(&failure),
-                    },
-                    None => ReserveError::Closed { channel },
-                }
-            }
+        let failure = core.with(|state, _| state.failure.clone());
+        if let (Refusal::Failed, Some(failure)) = (refusal, failure) {
+            return ReserveError::Failed {
+                channel: core.name.clone(),
+                fault: core.failed(&failure),
+            };
         }
+        refusal.told(&core.name, need, waited, |bound| {
+            format!(
+                "{} bytes are more than capacity_bytes {bound}; raise it or lower the batch size of \
+                 the source",
+                need.size
+            )
+        })
     }
 }
 

@@ -24,8 +24,8 @@
 //!
 //! ```text
 //! jdbc       the channel as the contract wants it
-//! timed      a wait with its time limit
 //! shared     the lock, the threads, and guards for room, waits and leases
+//! ends       permits and leases as the contract wants them
 //! state      what is in memory and what is not, a plain value
 //! writer     the thread that writes, in groups
 //! reader     the thread that reads the backlog
@@ -38,6 +38,7 @@
 //! options    Flume's options, and where the database is
 //! ```
 
+mod ends;
 mod headers;
 mod options;
 mod page;
@@ -50,40 +51,37 @@ mod state;
 mod store;
 #[cfg(test)]
 mod tests;
-mod timed;
 mod writer;
 
-use std::future::Future;
+use std::future::poll_fn;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use flumen_clients::sqlite::{DatabaseFile, Failure, SqliteError, Worker};
 use flumen_core::channel::{
-    Channel, ChannelFill, ChannelLimits, Lease, LeaseOwner, Permit, PreparedPut, ReserveError,
-    TakeError, TakeLimits,
+    Channel, ChannelFill, ChannelLimits, Lease, Permit, ReserveError, TakeError, TakeLimits,
 };
 use flumen_core::clock::Clock;
 use flumen_core::metric::ChannelCounters;
 use flumen_core::settings::Settings;
-use flumen_core::state::{Recovered, StateRecord};
+use flumen_core::state::Recovered;
 use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, Side};
 
 pub use options::ROW;
 
-use crate::bounded::{Refusal, Room};
+use crate::bounded::{Nothing, Refusal, Room, RoomWait, TimeLimit};
+use ends::{Done, lease, permit};
 use options::Options;
 use reader::{ReadJob, Reader};
 use records::Records;
-use shared::{Held, Inner, LeasedEvents, Shared, Space};
-use state::{Backlog, BodyBytes, MEMORY_BYTES_MAX, State, Stored};
+use shared::{EventWait, Held, Inner, Shared, Space};
+use state::{Backlog, BodyBytes, MEMORY_BYTES_MAX, NotTaken, State};
 use store::{FoundRecord, Prepared, Store};
-use timed::{Reserve, Take};
-use writer::{Answer, GROUP_JOBS_MAX, Job, Writer};
+use writer::{GROUP_JOBS_MAX, Job, Writer};
 
 /// The longest wait of a transaction for another process that writes to the database. Longer than a
 /// statement that somebody types and runs; a transaction that stays open is told to the operator.
@@ -244,6 +242,18 @@ impl SqlChannel {
             .add(need.events);
     }
 
+    /// A refusal in the words of the contract. A store that fails says so at the commit.
+    fn refused(&self, refusal: Refusal, need: Room, waited: Duration) -> ReserveError {
+        let name = &self.shared.inner.name;
+        refusal.told(name, need, waited, |bound| {
+            format!(
+                "{} bytes are more than capacity_bytes {bound}; raise it or lower the batch size of \
+                 the source",
+                need.size
+            )
+        })
+    }
+
     /// What can be refused before there is a question of room.
     fn check_reservation(&self, batch: &EventBatch) -> Result<(), ReserveError> {
         let inner = &self.shared.inner;
@@ -338,11 +348,43 @@ impl Channel for SqlChannel {
         batch: &'a EventBatch,
         wait: Duration,
     ) -> BoxFuture<'a, Result<Box<dyn Permit>, ReserveError>> {
-        Box::pin(Reserve::new(self, batch, wait))
+        Box::pin(async move {
+            let need = Room::of::<BodyBytes>(batch);
+            self.count_put_attempt(need);
+            self.check_reservation(batch)?;
+            let mut room = RoomWait::new(&*self.shared, need);
+            let mut time = TimeLimit::new(wait);
+            let answer = poll_fn(|context| match room.poll(context) {
+                Poll::Pending => time.poll(context).map(|()| room.expire()),
+                ready => ready,
+            });
+            match answer.await {
+                Ok(()) => Ok(permit(Held::granted(&self.shared, need, batch.clone()))),
+                Err(refusal) => Err(self.refused(refusal, need, time.waited())),
+            }
+        })
     }
 
     fn take(&self, limits: TakeLimits, wait: Duration) -> BoxFuture<'_, Result<Lease, TakeError>> {
-        Box::pin(Take::new(self, limits, wait))
+        Box::pin(async move {
+            let counters = &self.shared.inner.counters;
+            counters.event_take_attempt.add(1);
+            let mut events = EventWait::new(&self.shared, limits);
+            let mut time = TimeLimit::new(wait);
+            // Events that are in the database only are there: beyond the limit they are waited for.
+            let answer = poll_fn(|context| match events.poll(context) {
+                Poll::Pending => match time.poll(context) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(()) => events.expire(),
+                },
+                ready => ready,
+            });
+            answer.await.map(lease).map_err(|none| match none {
+                NotTaken::Nothing(Nothing::Empty) => TakeError::Empty,
+                NotTaken::Nothing(Nothing::Closed) => TakeError::Closed,
+                NotTaken::Failed(fault) => TakeError::Failed(fault),
+            })
+        })
     }
 
     fn close(&self) {
@@ -400,67 +442,5 @@ impl Channel for SqlChannel {
         free_bytes_min.store(options.free_bytes_min, Ordering::Relaxed);
         inner.with(|state, outside| state.accounts.set_bounds(options.bounds, outside));
         Ok(true)
-    }
-}
-
-fn permit(held: Held) -> Box<dyn Permit> {
-    Box::new(SqlPermit(held))
-}
-
-struct SqlPermit(Held);
-
-impl Permit for SqlPermit {
-    fn commit(
-        self: Box<Self>,
-        record: Option<StateRecord>,
-    ) -> BoxFuture<'static, Result<(), Fault>> {
-        Box::pin(Done(self.0.commit(record)))
-    }
-
-    fn prepare(
-        self: Box<Self>,
-        record: StateRecord,
-        decider: ComponentName,
-    ) -> BoxFuture<'static, Result<Box<dyn PreparedPut>, Fault>> {
-        Box::pin(self.0.prepare(record, decider).written())
-    }
-}
-
-fn lease(events: LeasedEvents) -> Lease {
-    let segments = events.segments().map(Stored::shown).collect();
-    Lease::new(segments, Box::new(SqlLease(events)))
-}
-
-struct SqlLease(LeasedEvents);
-
-impl LeaseOwner for SqlLease {
-    fn ack(self: Box<Self>, record: Option<StateRecord>) -> BoxFuture<'static, Result<(), Fault>> {
-        Box::pin(Done(self.0.end(Vec::new(), record)))
-    }
-
-    fn ack_except(
-        self: Box<Self>,
-        kept: Vec<u32>,
-        record: Option<StateRecord>,
-    ) -> BoxFuture<'static, Result<(), Fault>> {
-        Box::pin(Done(self.0.end(kept, record)))
-    }
-
-    fn give_back(self: Box<Self>) {
-        drop(self);
-    }
-}
-
-/// Ready when what was handed to the writer is on the disk; at once when there was nothing.
-struct Done(Option<Answer>);
-
-impl Future for Done {
-    type Output = Result<(), Fault>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Some(answer) => Pin::new(answer).poll(context).map_ok(|_| ()),
-            None => Poll::Ready(Ok(())),
-        }
     }
 }

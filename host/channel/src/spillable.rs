@@ -212,28 +212,13 @@ impl SpillableChannel {
 
     /// A refusal in the words of the contract.
     fn refused(&self, refusal: Refusal, need: Room, waited: Duration) -> ReserveError {
-        let channel = self.shared.name.clone();
-        match refusal {
-            Refusal::Closed => ReserveError::Closed { channel },
-            Refusal::TooManyEvents { bound } => ReserveError::TooLarge {
-                channel,
-                reason: format!(
-                    "{} events are more than transactionCapacity {bound}; raise it or lower the \
-                     batch size of the source",
-                    need.events
-                ),
-            },
-            Refusal::TooLarge { bound } => ReserveError::TooLarge {
-                channel,
-                reason: format!(
-                    "{} bytes are more than the {bound} that byteCapacity and capacity_bytes leave; \
-                     raise them or lower the batch size of the source",
-                    need.size
-                ),
-            },
-            // The overflow says itself how it failed.
-            Refusal::Full | Refusal::Failed => ReserveError::Full { channel, waited },
-        }
+        refusal.told(&self.shared.name, need, waited, |bound| {
+            format!(
+                "{} bytes are more than the {bound} that byteCapacity and capacity_bytes leave; \
+                 raise them or lower the batch size of the source",
+                need.size
+            )
+        })
     }
 }
 

@@ -13,6 +13,7 @@
 mod floor;
 mod reopen;
 mod rig;
+#[path = "../../../wal/benches/append/series.rs"]
 mod series;
 
 use std::path::{Path, PathBuf};

@@ -117,29 +117,13 @@ fn lease(events: LeasedEvents) -> Lease {
 impl MemoryChannel {
     /// A refusal in the words of the contract.
     pub(super) fn refused(&self, refusal: Refusal, need: Room, waited: Duration) -> ReserveError {
-        let channel = self.name.clone();
-        match refusal {
-            Refusal::Full => ReserveError::Full { channel, waited },
-            Refusal::Closed => ReserveError::Closed { channel },
-            Refusal::TooManyEvents { bound } => ReserveError::TooLarge {
-                channel,
-                reason: format!(
-                    "{} events are more than transactionCapacity {bound}; raise it or lower the \
-                     batch size of the source",
-                    need.events
-                ),
-            },
-            Refusal::TooLarge { bound } => ReserveError::TooLarge {
-                channel,
-                reason: format!(
-                    "{} bytes (in slots of {SLOT_BYTES}) are more than the {} that byteCapacity \
-                     leaves; raise it or lower the batch size of the source",
-                    bytes(need.size),
-                    bytes(bound),
-                ),
-            },
-            // Memory has no store that could fail.
-            Refusal::Failed => ReserveError::Closed { channel },
-        }
+        refusal.told(&self.name, need, waited, |bound| {
+            format!(
+                "{} bytes (in slots of {SLOT_BYTES}) are more than the {} that byteCapacity leaves; \
+                 raise it or lower the batch size of the source",
+                bytes(need.size),
+                bytes(bound),
+            )
+        })
     }
 }

@@ -6,7 +6,7 @@ struct Fixed;
 impl Lookups for Fixed {
     fn env(&self, name: &str) -> Option<String> {
         match name {
-            "HOME" => Some("/home/flume".into()),
+            "HOME" => Some("/users/flume".into()),
             "PREFIX" => Some("DEV".into()),
             "TRICK" => Some("${HOME}".into()),
             _ => None,
@@ -41,13 +41,13 @@ fn value(written: &str) -> (String, Vec<String>) {
 #[test]
 fn references_are_resolved() {
     for (written, expected) in [
-        ("${env:HOME}/x", "/home/flume/x"),
+        ("${env:HOME}/x", "/users/flume/x"),
         ("${sys:stage}", "DEV"),
         ("${DEV_BIND}:1", "0.0.0.0:1"),
         ("${${sys:stage}_BIND}", "0.0.0.0"),
         ("${${env:PREFIX}_BIND}${sys:stage}", "0.0.0.0DEV"),
         ("${env:NONE:-fall back}", "fall back"),
-        ("${env:NONE:-${env:HOME}}", "/home/flume"),
+        ("${env:NONE:-${env:HOME}}", "/users/flume"),
         ("${env:NONE:-}", ""),
         ("$${env:HOME}", "${env:HOME}"),
         ("a$b}c$", "a$b}c$"),
@@ -70,7 +70,7 @@ fn what_nothing_answers_stays_with_a_warning() {
         assert_eq!(value, written);
         assert!(!problems.is_empty(), "{written}");
     }
-    assert_eq!(value("${open ${env:HOME}").0, "${open /home/flume");
+    assert_eq!(value("${open ${env:HOME}").0, "${open /users/flume");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn placeholders_of_the_environment_filter_are_resolved() {
     };
     assert_eq!(
         value("a.sources.r.x").as_deref(),
-        Some("/home/flume /home/flume /home/flume")
+        Some("/users/flume /users/flume /users/flume")
     );
     assert_eq!(value("a.sources.r.y").as_deref(), Some("${f[NONE]}"));
     assert_eq!(document.problems().len(), 2);

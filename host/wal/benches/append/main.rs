@@ -10,6 +10,7 @@
 
 mod floor;
 mod reopen;
+mod series;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use flumen_wal::{Folder, Log, LogIo, Options, Record};
 
 use floor::Floor;
+use series::Series;
 
 /// Bytes of an item, as an event of a log line has them.
 const ITEM_BYTES: usize = 512;
@@ -49,32 +51,6 @@ const fn row(name: &'static str, writers: usize, items: u32) -> Row {
         name,
         writers,
         items,
-    }
-}
-
-/// What one row or one floor measured, over all rounds.
-#[derive(Default)]
-struct Series {
-    latencies: Vec<Duration>,
-    /// Items, or bytes for a floor, a second, of each round.
-    rates: Vec<f64>,
-    groups: u64,
-    records: u64,
-}
-
-impl Series {
-    fn percentile_us(&mut self, part: f64) -> f64 {
-        self.latencies.sort_unstable();
-        let last = self.latencies.len().saturating_sub(1);
-        let at = (last as f64 * part) as usize;
-        let latency = self.latencies.get(at).copied().unwrap_or_default();
-        latency.as_secs_f64() * 1e6
-    }
-
-    fn rate(&mut self) -> f64 {
-        self.rates.sort_by(f64::total_cmp);
-        let middle = self.rates.get(self.rates.len() / 2);
-        middle.copied().unwrap_or(f64::NAN)
     }
 }
 

@@ -38,14 +38,14 @@ fn path(name: &str, settings: &Settings) -> Result<PathBuf, String> {
 
 #[test]
 fn the_database_stands_where_flume_kept_its_own() {
-    let home = unplaced().with("sysprop.user.home", word("/home/me"));
+    let home = unplaced().with("sysprop.user.home", word("/users/me"));
     assert_eq!(
         path("c1", &home).unwrap(),
-        Path::new("/home/me/.flume/jdbc-channel/c1.sqlite")
+        Path::new("/users/me/.flume/jdbc-channel/c1.sqlite")
     );
     assert_eq!(
         path("a/../b c", &home).unwrap(),
-        Path::new("/home/me/.flume/jdbc-channel/a%2F%2E%2E%2Fb%20c.sqlite")
+        Path::new("/users/me/.flume/jdbc-channel/a%2F%2E%2E%2Fb%20c.sqlite")
     );
     let url = |url: &str| path("c1", &home.clone().with("driver.url", word(url)));
     assert_eq!(url("jdbc:sqlite:/data/q").unwrap(), Path::new("/data/q"));

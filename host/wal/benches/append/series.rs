@@ -5,7 +5,7 @@ use std::time::Duration;
 #[derive(Default)]
 pub(crate) struct Series {
     pub(crate) latencies: Vec<Duration>,
-    /// Events, or bytes for a floor, a second, of each round.
+    /// Items, or bytes for a floor, a second, of each round.
     pub(crate) rates: Vec<f64>,
     pub(crate) groups: u64,
     pub(crate) records: u64,
