@@ -13,6 +13,9 @@ mod read_only;
 pub use disk::Folder;
 pub use read_only::ReadOnlyFolder;
 
+/// Zeros written at once: from this size on a disk is near its bandwidth.
+const ZERO_BYTES: usize = 1024 * 1024;
+
 /// One folder that holds one log.
 ///
 /// Names are plain file names. Calls may come from several threads. What a call did survives the
@@ -116,6 +119,15 @@ pub trait LogFile: Send + Sync {
         self.sync()
     }
 
+    /// Writes zeros from the start up to this length, and makes them durable. Blocks that were
+    /// written once are overwritten later without the file system having to note anything.
+    ///
+    /// # Errors
+    /// As those of [`LogFile::write_at`] and [`LogFile::sync`]; then any part may be there.
+    fn fill_with_zeros(&self, length: u64) -> io::Result<()> {
+        fill_through_memory(self, length)
+    }
+
     /// Fills the buffer from this offset and says how much; less only at the end of the file.
     ///
     /// # Errors
@@ -144,4 +156,26 @@ pub trait LogFile: Send + Sync {
     fn lacks(&self, _: Mutation) -> bool {
         false
     }
+}
+
+/// Zeros by ordinary writes.
+fn fill_through_memory<F: LogFile + ?Sized>(file: &F, length: u64) -> io::Result<()> {
+    let zeros = vec![0; ZERO_BYTES.min(usize::try_from(length).unwrap_or(ZERO_BYTES))];
+    fill(length, &zeros, |offset, bytes| file.write_at(offset, bytes))?;
+    file.sync()
+}
+
+/// Writes a stretch again and again until so many bytes are full.
+fn fill(
+    length: u64,
+    stretch: &[u8],
+    write: impl Fn(u64, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut at = 0;
+    while at < length {
+        let bytes = (length - at).min(stretch.len() as u64);
+        write(at, stretch.get(..bytes as usize).unwrap_or_default())?;
+        at += bytes;
+    }
+    Ok(())
 }

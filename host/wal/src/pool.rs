@@ -12,16 +12,20 @@ use crate::options::{Options, RESERVED_SEGMENTS};
 use crate::segment::FileName;
 use crate::statistics::Counters;
 
-/// Spare files beyond those kept back. One is being used soon, one is ready behind it; more would
-/// only hold space that others on the volume could use.
-const SPARES_BEYOND_MAX: u64 = 2;
+/// Spare files beyond those kept back, in a log that is at rest. One is being used soon, one is ready
+/// behind it; more would only hold space that others on the volume could use.
+const SPARES_BEYOND: u64 = 2;
+
+/// The same in a log that is in use: what a burst has filled and was taken out again is there for
+/// the next one, which then costs no zeros. 1 GiB of the largest segments in all.
+const SPARES_BEYOND_IN_USE: u64 = 13;
+
+/// How long no file was taken when a log is at rest: longer than from one burst to the next.
+const REST: Duration = Duration::from_secs(60);
 
 /// How long one who needs a file waits for another who is making one. Zeros for the largest segment
 /// take a slow disk about that long; whoever waits longer is told that there is no room.
 const MAKING_WAIT: Duration = Duration::from_secs(2);
-
-/// Zeros written at once: from this size on a disk is near its bandwidth.
-const ZERO_BYTES: usize = 1024 * 1024;
 
 /// Who asks for a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +50,11 @@ pub(crate) struct Pool {
     segment_bytes: u64,
     bytes_max: u64,
     free_bytes_min: u64,
+    /// [`REST`]; a test has less time.
+    rest: Duration,
     /// A plain mutex suffices: it is never held while a file is written.
     files: Mutex<Files>,
-    /// A file was taken, or the pool is closed.
+    /// A file was taken or is one too many, or the pool is closed.
     changed: Condvar,
     /// A file that was being made is there, or will not be.
     made: Condvar,
@@ -86,6 +92,7 @@ impl Pool {
             segment_bytes: options.segment_bytes,
             bytes_max: options.segments_max.saturating_mul(options.segment_bytes),
             free_bytes_min: options.free_bytes_min,
+            rest: REST,
             files: Mutex::new(Files {
                 spares: VecDeque::new(),
                 next: spares.iter().max().map_or(1, |last| last.saturating_add(1)),
@@ -159,14 +166,26 @@ impl Pool {
     /// Gives a file back whose content is of no use any more. Its name changes; the folder has to
     /// be synced before this is durable, and nothing depends on it.
     pub(crate) fn give_back(&self, name: FileName) -> io::Result<()> {
-        if self.len() >= RESERVED_SEGMENTS + SPARES_BEYOND_MAX {
+        if !self.has_use_for_one_more() {
             return self.io.remove(&name.to_string());
         }
         let number = self.lock().draw_number();
         let spare = FileName::Spare(number).to_string();
         self.io.rename(&name.to_string(), &spare)?;
         self.keep(number);
+        self.changed.notify_one();
         Ok(())
+    }
+
+    /// Space that the volume is short of is for whoever needs it.
+    fn has_use_for_one_more(&self) -> bool {
+        let spares = self.len();
+        spares < RESERVED_SEGMENTS + SPARES_BEYOND
+            || (spares < RESERVED_SEGMENTS + SPARES_BEYOND_IN_USE
+                && self
+                    .io
+                    .free_bytes()
+                    .is_ok_and(|free| free >= self.free_bytes_min))
     }
 
     /// Waits for a file that another is making, within bounds, and says whether one came.
@@ -182,29 +201,63 @@ impl Pool {
     }
 
     /// Makes the files that are kept back and one ahead, at first and each time one was taken, so
-    /// that the writer finds them there, until the pool is closed. For a thread of its own.
+    /// that the writer finds them there, and removes those that a log at rest has no use for, until
+    /// the pool is closed. For a thread of its own.
     pub(crate) fn make_ahead(&self) {
         loop {
-            let files = self.lock();
-            let idle = |files: &mut Files| !files.closed && !files.wanted;
-            let waited = self.changed.wait_while(files, idle);
-            let mut files = waited.unwrap_or_else(PoisonError::into_inner);
-            if files.closed {
-                return;
+            match self.next_work() {
+                Work::Make => self.make_one_ahead(),
+                Work::Remove => self.remove_surplus(),
+                Work::End => return,
             }
-            files.wanted = false;
-            let spares = files.spares.len() as u64;
-            drop(files);
-            // Those kept back need no room beside them.
-            let made = match spares {
-                0..RESERVED_SEGMENTS => self.make(0),
-                RESERVED_SEGMENTS => self.make(self.free_bytes_min),
-                _ => continue,
+        }
+    }
+
+    fn next_work(&self) -> Work {
+        let nothing = |files: &mut Files| !files.closed && !files.wanted;
+        let files = self.lock();
+        let waited = self
+            .changed
+            .wait_while(files, |files| nothing(files) && !files.has_surplus());
+        let files = waited.unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(files, self.rest, nothing);
+        let (mut files, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if files.closed {
+            return Work::End;
+        }
+        match std::mem::take(&mut files.wanted) {
+            true => Work::Make,
+            false => Work::Remove,
+        }
+    }
+
+    fn make_one_ahead(&self) {
+        // Those kept back need no room beside them.
+        let made = match self.len() {
+            0..RESERVED_SEGMENTS => self.make(0),
+            RESERVED_SEGMENTS => self.make(self.free_bytes_min),
+            _ => return,
+        };
+        // What keeps one from being made is told to the writer when it needs it.
+        if made.is_ok() {
+            self.lock().wanted = true;
+        }
+    }
+
+    /// Removes the files that only a log in use has a use for.
+    fn remove_surplus(&self) {
+        loop {
+            let mut files = self.lock();
+            let surplus = match files.has_surplus() {
+                true => files.spares.pop_back(),
+                false => None,
             };
-            // What keeps one from being made is told to the writer when it needs it.
-            if made.is_ok() {
-                self.lock().wanted = true;
-            }
+            drop(files);
+            let Some(number) = surplus else {
+                return;
+            };
+            // One that stays is found by the next opening.
+            let _ = self.io.remove(&FileName::Spare(number).to_string());
         }
     }
 
@@ -267,7 +320,11 @@ impl Pool {
     /// Makes a spare file, and leaves none that is not whole.
     fn write_file(&self, number: u64) -> io::Result<()> {
         let making = FileName::Making(number).to_string();
-        let made = self.write_zeros(&making).and_then(|()| {
+        let filled = self
+            .io
+            .create(&making)
+            .and_then(|file| file.fill_with_zeros(self.segment_bytes));
+        let made = filled.and_then(|()| {
             let spare = FileName::Spare(number).to_string();
             self.io.rename(&making, &spare)?;
             self.io.sync_folder()
@@ -278,24 +335,26 @@ impl Pool {
         }
         made
     }
+}
 
-    fn write_zeros(&self, name: &str) -> io::Result<()> {
-        let file = self.io.create(name)?;
-        let zeros = vec![0; ZERO_BYTES.min(self.segment_bytes as usize)];
-        let mut at = 0;
-        while at < self.segment_bytes {
-            let length = (self.segment_bytes - at).min(zeros.len() as u64) as usize;
-            file.write_at(at, zeros.get(..length).unwrap_or_default())?;
-            at += length as u64;
-        }
-        file.sync()
-    }
+/// What the thread of [`Pool::make_ahead`] does next.
+enum Work {
+    Make,
+    Remove,
+    End,
 }
 
 impl Files {
+    fn has_surplus(&self) -> bool {
+        self.spares.len() as u64 > RESERVED_SEGMENTS + SPARES_BEYOND
+    }
+
     fn draw_number(&mut self) -> u64 {
         let number = self.next;
         self.next = self.next.saturating_add(1);
         number
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,10 +7,10 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{LogFile, LogIo};
+use super::{LogFile, LogIo, ZERO_BYTES};
 use crate::segment::BLOCK_BYTES;
 
 /// The file that is locked.
@@ -157,9 +157,10 @@ impl DiskFile {
 
     fn direct(&self) -> Option<&File> {
         let direct = self.direct.get_or_init(|| {
-            let flags = (OFlags::DIRECT | OFlags::DSYNC).bits() as i32;
             let mut options = OpenOptions::new();
-            options.write(true).custom_flags(flags);
+            options
+                .write(true)
+                .custom_flags(OFlags::DIRECT.bits() as i32);
             // Where it cannot be opened so, the file system does not know of it.
             options.open(&self.path).ok()
         });
@@ -168,8 +169,7 @@ impl DiskFile {
 
     /// Writes through the system's memory and waits for the disk, in one call where there is one.
     fn write_synced_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let slices = [IoSlice::new(bytes)];
-        match rustix::io::pwritev2(&self.file, &slices, offset, ReadWriteFlags::DSYNC) {
+        match write_and_wait(&self.file, offset, bytes) {
             Ok(written) if written == bytes.len() => Ok(()),
             // Written in part, or not known to this system: both begin anew.
             Ok(_) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => {
@@ -179,6 +179,25 @@ impl DiskFile {
             Err(error) => Err(error.into()),
         }
     }
+
+    /// Zeros past the system's memory, into blocks that the file was given before: at the speed of
+    /// the disk, at next to no cost of processors, and without pushing out what is cached there.
+    fn fill_directly(&self, direct: &File, length: u64) -> io::Result<()> {
+        rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, length)?;
+        let memory = vec![0; ZERO_BYTES + BLOCK_BYTES as usize];
+        let start = memory.as_ptr().align_offset(BLOCK_BYTES as usize);
+        let zeros = memory.get(start..).unwrap_or_default();
+        let zeros = zeros.get(..ZERO_BYTES).unwrap_or_default();
+        super::fill(length, zeros, |offset, bytes| {
+            direct.write_all_at(bytes, offset)
+        })
+    }
+}
+
+/// One write that comes back when the disk has it; says how much it took.
+fn write_and_wait(file: &File, offset: u64, bytes: &[u8]) -> rustix::io::Result<usize> {
+    let slices = [IoSlice::new(bytes)];
+    rustix::io::pwritev2(file, &slices, offset, ReadWriteFlags::DSYNC)
 }
 
 /// Whether memory, offset and length are what a direct write asks for.
@@ -205,13 +224,31 @@ impl LogFile for DiskFile {
         let Some(direct) = self.direct().filter(|_| whole) else {
             return self.write_synced_at(offset, bytes);
         };
-        match direct.write_all_at(bytes, offset) {
-            // Nothing was written: this disk has larger blocks.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+        match write_and_wait(direct, offset, bytes) {
+            Ok(written) if written == bytes.len() => Ok(()),
+            // Written in part, or not at all: this disk has larger blocks.
+            Ok(_) | Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => {
                 self.write_synced_at(offset, bytes)
             }
-            written => written,
+            Err(error) => Err(error.into()),
         }
+    }
+
+    fn fill_with_zeros(&self, length: u64) -> io::Result<()> {
+        if let Some(direct) = self.direct().filter(|_| length.is_multiple_of(BLOCK_BYTES)) {
+            match self.fill_directly(direct, length) {
+                // Not known to this file system, or it has larger blocks.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::InvalidInput
+                            | io::ErrorKind::Unsupported
+                            | io::ErrorKind::Interrupted
+                    ) => {}
+                filled => return filled.and_then(|()| self.sync()),
+            }
+        }
+        super::fill_through_memory(self, length)
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -258,6 +295,24 @@ mod tests {
             let mut read = vec![0; length];
             assert_eq!(file.read_at(offset, &mut read).unwrap(), length);
             assert_eq!(read, bytes);
+        }
+    }
+
+    #[test]
+    fn a_file_is_filled_with_zeros_up_to_any_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let io = Folder::new(folder.path());
+        for (number, length) in [0, 4096, ZERO_BYTES as u64 + 8192, 77, ZERO_BYTES as u64 + 1]
+            .into_iter()
+            .enumerate()
+        {
+            let file = io.create(&format!("file-{number}")).unwrap();
+            file.write_at(0, &[0x5a; 40]).unwrap();
+            file.fill_with_zeros(length).unwrap();
+            assert_eq!(file.length().unwrap(), length.max(40));
+            let mut read = vec![1; length as usize];
+            file.read_at(0, &mut read).unwrap();
+            assert!(read.iter().all(|byte| *byte == 0), "{length} bytes");
         }
     }
 }
