@@ -7,23 +7,18 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use flumen_core::channel::{Channel, PutPart, SourceState, put_all};
+use flumen_core::channel::{Channel, PutPart, SourceState};
 use flumen_core::selector::{ChannelSelector, Route};
 use flumen_core::source::{ChannelProcessor, ProcessError, ProcessFailure};
-use flumen_core::state::{PendingState, StateRecord};
-use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, Side};
+use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
 use tokio::sync::oneshot;
-use tracing::error;
 
-use crate::build::source_name;
 use crate::metrics::FlowCounters;
 use crate::poison::{Refused, Stage};
-use crate::state_folder::record::{self, Change};
-use crate::state_folder::{Generation, StateFolder};
+use crate::state_folder::StateFolder;
+use commit::{Commit, Pending, Unfinished};
 
-/// Bytes of records that a channel may keep before puts with further ones are refused. They are
-/// forgotten within a moment while the state folder can be written.
-const KEPT_RECORD_BYTES_MAX: u64 = 2 << 20;
+mod commit;
 
 /// Interceptors, selector and channels of one source, as one value that is swapped as a whole: a
 /// batch sees all of the old one or all of the new one.
@@ -62,13 +57,18 @@ impl Pipeline {
 
     /// One transaction: nothing of the batch is put, or all of it, dead letters included.
     async fn put(
-        &self,
+        self: &Arc<Self>,
         batch: EventBatch,
         state: Option<&SourceState>,
-        counters: &FlowCounters,
-        stopping: &AtomicBool,
-        states: &StateFolder,
+        processor: &Processor,
     ) -> Result<(), NotPut> {
+        let Processor {
+            counters,
+            stopping,
+            states,
+            unfinished,
+            ..
+        } = processor;
         let mut batch = batch;
         let mut found = Vec::new();
         let mut pending = Pending::default();
@@ -80,7 +80,7 @@ impl Pipeline {
             let sifted = sifted.map_err(|refused| refusal(stage, refused))?;
             pending.add(stage.name(), sifted.pending);
             batch = sifted.events;
-            found.extend(sifted.found.map(|found| (stage, found)));
+            found.extend(sifted.found.map(|found| (Arc::clone(stage), found)));
         }
         let routes = match batch.is_empty() {
             true => Vec::new(),
@@ -94,18 +94,17 @@ impl Pipeline {
             let letters = stage.parts(found);
             parts.extend(letters.map_err(|fault| component_failure(stage.name(), fault))?);
         }
-        // Ends when the put is through, or not to be.
-        let generation = pending.generation(&parts, state, states);
-        let record = match &generation {
-            Some(generation) => pending.record(generation, &parts, state)?,
-            None => None,
+        let commit = Commit {
+            _pipeline: Arc::clone(self),
+            parts,
+            found,
+            pending,
+            state: state.cloned(),
+            states: Arc::clone(states),
         };
-        put_all(&parts, record.as_ref())
-            .await
-            .map_err(ProcessFailure::Put)?;
-        pending.commit(generation.as_ref(), state, states);
-        for (stage, found) in &found {
-            stage.committed(found);
+        match commit.is_whole() {
+            true => unfinished.to_its_end(commit.run()).await?,
+            false => commit.run().await?,
         }
         for route in &routes {
             for index in &route.optional {
@@ -155,112 +154,6 @@ impl Pipeline {
     }
 }
 
-/// What the interceptors of one batch remember of it, until it is put.
-#[derive(Default)]
-struct Pending(Vec<(ComponentName, Box<dyn PendingState>)>);
-
-impl Pending {
-    fn add(&mut self, name: &ComponentName, pending: Option<Box<dyn PendingState>>) {
-        self.0
-            .extend(pending.map(|pending| (name.clone(), pending)));
-    }
-
-    /// A number for a put that changes state, or that several durable channels have to agree on.
-    /// Most puts do neither, and pay nothing for those that do.
-    fn generation<'s>(
-        &self,
-        parts: &[PutPart],
-        state: Option<&SourceState>,
-        states: &'s StateFolder,
-    ) -> Option<Generation<'s>> {
-        let changes_state = !self.0.is_empty() || state.is_some();
-        let is_due = changes_state || durable(parts).nth(1).is_some();
-        is_due.then(|| states.begin()).flatten()
-    }
-
-    /// What durable channels keep with the events; nothing when there is none.
-    fn record(
-        &self,
-        generation: &Generation<'_>,
-        parts: &[PutPart],
-        state: Option<&SourceState>,
-    ) -> Result<Option<StateRecord>, ProcessFailure> {
-        let Some(first) = durable(parts).next() else {
-            return Ok(None);
-        };
-        if let Some(full) =
-            durable(parts).find(|part| part.channel.kept_record_bytes() > KEPT_RECORD_BYTES_MAX)
-        {
-            let message = "the states of guests and sources cannot be written, and the channel keeps as many as it can; make room where the state folder is";
-            let fault = Fault::transient(Side::Machine, message);
-            return Err(component_failure(full.channel.name(), fault));
-        }
-        let mut changes = Vec::new();
-        if let Some(state) = state {
-            let component = source_name(&state.source);
-            changes.extend(state.writes.iter().map(|write| Change::Write {
-                component: component.clone(),
-                write: write.clone(),
-            }));
-            changes.push(Change::Cursor {
-                source: state.source.clone(),
-                bytes: Arc::clone(&state.bytes),
-            });
-        }
-        for (_, pending) in &self.0 {
-            let component = pending.component();
-            changes.extend(pending.writes().into_iter().map(|write| Change::Write {
-                component: component.clone(),
-                write,
-            }));
-        }
-        let name = first.channel.name();
-        let bytes = record::bounded(&changes, name);
-        let bytes = bytes.map_err(|fault| component_failure(name, fault))?;
-        Ok(Some(StateRecord {
-            generation: generation.number(),
-            bytes,
-        }))
-    }
-
-    /// The batch is put: what follows from that happens in one step, and nothing of it is written
-    /// without the rest. A state that cannot be kept is told and no reason to put the batch again.
-    fn commit(
-        self,
-        generation: Option<&Generation<'_>>,
-        state: Option<&SourceState>,
-        states: &StateFolder,
-    ) {
-        if self.0.is_empty() && state.is_none() {
-            return;
-        }
-        let _whole = states.hold();
-        let applied = |owner: &ComponentName| {
-            if let Some(generation) = generation {
-                generation.applied(owner);
-            }
-        };
-        for (name, pending) in self.0 {
-            applied(pending.component());
-            if let Err(fault) = pending.commit() {
-                error!(component = %name, "the state of an interceptor is lost, its events are not: {fault}");
-            }
-        }
-        if let Some(state) = state {
-            states.put_cursor(state);
-            applied(&state.source);
-            if !state.writes.is_empty() {
-                applied(&source_name(&state.source));
-            }
-        }
-    }
-}
-
-/// The parts whose channels are durable.
-fn durable(parts: &[PutPart]) -> impl Iterator<Item = &PutPart> {
-    parts.iter().filter(|part| part.channel.is_durable())
-}
-
 /// Why nothing of a batch was put.
 enum NotPut {
     Failed(ProcessFailure),
@@ -305,6 +198,7 @@ pub(crate) struct Processor {
     stopping: AtomicBool,
     // Where the source left off, for its next life in this agent or a later one.
     states: Arc<StateFolder>,
+    unfinished: Arc<Unfinished>,
 }
 
 impl Processor {
@@ -319,6 +213,7 @@ impl Processor {
             counters,
             stopping: AtomicBool::new(false),
             states,
+            unfinished: Arc::default(),
         })
     }
 
@@ -332,6 +227,12 @@ impl Processor {
     /// Refuses everything from now on: the last step of a stop.
     pub(crate) fn refuse(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Ready when no commit goes on whose source was ended in the middle of it. Until then it is not
+    /// known where the source left off.
+    pub(crate) async fn settled(&self) {
+        self.unfinished.none_left().await;
     }
 
     /// The state of the last committed put of a source.
@@ -359,14 +260,7 @@ impl Processor {
                 .min(batch.len());
             let piece = batch.slice(accepted..end);
             let piece_state = state.as_ref().filter(|_| end == batch.len());
-            let put = pipeline.put(
-                piece,
-                piece_state,
-                &self.counters,
-                &self.stopping,
-                &self.states,
-            );
-            match put.await {
+            match pipeline.put(piece, piece_state, self).await {
                 Ok(()) => {
                     is_due &= end < batch.len();
                     accepted = end;

@@ -28,7 +28,7 @@ pub(crate) use figures::{PoisonCounters, PoisonFigures};
 pub(crate) use handler::{ChannelDirectory, PoisonHandler};
 pub(crate) use letter::Blame;
 pub(crate) use search::{Search, Stretch, Verdict};
-pub(crate) use sift::{Refused, Stage};
+pub(crate) use sift::{Found, Refused, Stage};
 
 /// Poison events in a row, without one that was handled, after which the component counts as broken
 /// as a whole. A burst of bad events from one sender is below it as a rule, and so few dead letters

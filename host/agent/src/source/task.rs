@@ -21,6 +21,10 @@ use crate::processor::Processor;
 use crate::state::{ComponentState, StateCell};
 use crate::stop::{self, Stop, Stopper};
 
+/// How long the end of a source waits for a commit in the middle of which it was aborted: as long as
+/// a disk may take. A commit that takes longer goes on.
+const COMMIT_WAIT: Duration = Duration::from_secs(5);
+
 /// Makes another instance of a source from the settings of the plan.
 pub(crate) type MakeSource = Arc<dyn Fn() -> Result<Box<dyn Source>, Fault> + Send + Sync>;
 
@@ -46,6 +50,7 @@ struct Live {
 pub(crate) struct SourceTask {
     stopper: Stopper,
     task: JoinHandle<()>,
+    processor: Arc<Processor>,
     // A plain mutex: held for a copy only.
     live: Arc<Mutex<Live>>,
 }
@@ -55,6 +60,7 @@ impl SourceTask {
     pub(crate) fn spawn(parts: SourceParts, prepared: Option<Box<dyn Source>>) -> Self {
         let (stopper, stop) = stop::pair();
         let live = Arc::new(Mutex::new(Live::default()));
+        let processor = Arc::clone(&parts.processor);
         let run = Run {
             version: parts.versions.current(),
             parts,
@@ -65,6 +71,7 @@ impl SourceTask {
         Self {
             stopper,
             task: tokio::spawn(run.supervise(prepared)),
+            processor,
             live,
         }
     }
@@ -96,6 +103,8 @@ impl SourceTask {
         }
         self.task.abort();
         let _ = self.task.await;
+        // What it was putting is put: its channels may be closed next.
+        let _ = tokio::time::timeout(COMMIT_WAIT, self.processor.settled()).await;
         false
     }
 }
@@ -184,6 +193,15 @@ impl Run {
         match instance.address() {
             Some(address) => info!(source = %self.parts.name, address, "source is running"),
             None => info!(source = %self.parts.name, "source is running"),
+        }
+        // Where it goes on is known when the commits of its predecessor have ended.
+        let is_known = tokio::select! {
+            () = self.parts.processor.settled() => true,
+            _ = self.stop.stopped() => false,
+        };
+        if !is_known {
+            *source = Some(instance);
+            return Ok(());
         }
         let started = Instant::now();
         let processor = Arc::clone(&self.parts.processor);

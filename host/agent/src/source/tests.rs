@@ -22,6 +22,7 @@ use crate::state::{ComponentState, StateCell};
 use crate::state_folder::StateFolder;
 use crate::test_rig::{memory_channel, proven};
 
+mod aborted;
 mod probation;
 
 const DEADLINE: Duration = Duration::from_secs(10);
