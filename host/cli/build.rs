@@ -3,6 +3,8 @@
 //! * The components of `conf/default.conf`. The guests are a workspace of their own for another target,
 //!   so cargo is called once more, with a target folder below this package's output folder and without
 //!   what the outer build says about the host.
+//! * That target, where the toolchain lacks it: `rust-toolchain.toml` names it, but rustup only heeds that
+//!   when it may install by itself.
 //! * The list of the SDK's files, which `component new` writes into projects. Made here from what is in
 //!   the folder, so that no file is missed.
 
@@ -32,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests");
     let output = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?);
     watch(&guests);
+    fetch_target()?;
     let built = build(&guests, &output.join("guests"))?;
     for name in EXAMPLES {
         let file = format!("{}.wasm", name.replace('-', "_"));
@@ -85,6 +88,22 @@ fn watch(guests: &Path) {
     for path in own.chain(examples).chain([guests.join("../wit")]) {
         println!("cargo::rerun-if-changed={}", path.display());
     }
+}
+
+/// Has rustup fetch the guests' target when it is not there. Where there is no rustup, or it cannot, the
+/// build of the guests says what is missing.
+fn fetch_target() -> Result<(), Box<dyn Error>> {
+    let compiler = env::var_os("RUSTC").ok_or("cargo names no RUSTC")?;
+    let asked = Command::new(compiler)
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()?;
+    let folder = String::from_utf8(asked.stdout)?;
+    if !Path::new(folder.trim()).is_dir() {
+        let _ = Command::new("rustup")
+            .args(["target", "add", TARGET])
+            .status();
+    }
+    Ok(())
 }
 
 /// Builds the guests and gives the folder with their components.
