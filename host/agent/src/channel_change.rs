@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use flumen_channel::{Change, TAKES_A_RESTART};
-use flumen_config::plan::{Component, Plan};
 use flumen_config::Problem;
+use flumen_config::plan::{Component, Plan};
 use flumen_core::channel::Channel;
 use flumen_core::settings::Settings;
 use flumen_core::{AgentName, ComponentName, Fault, Side};
@@ -22,9 +22,7 @@ pub fn refused_changes(old: &Plan, new: &Plan) -> Vec<Problem> {
     });
     let refused = changed.flat_map(|(name, before, component)| {
         match build::channel_change(name, before, component) {
-            Ok(Change::Restart(options)) => {
-                restart_problems(&new.agent, name, component, &options)
-            }
+            Ok(Change::Restart(options)) => restart_problems(&new.agent, name, component, &options),
             Ok(Change::InPlace | Change::NewChannel) => Vec::new(),
             Err(fault) => {
                 let key = format!("{}.channels.{name}", new.agent);

@@ -96,12 +96,10 @@ pub fn build(
 pub fn change(name: &ComponentName, old: &Settings, new: &Settings) -> Result<Change, Fault> {
     let (old, new) = (Setup::read(name, old)?, Setup::read(name, new)?);
     let begins_to_spill = new.policy.may_spill && !old.policy.may_spill;
-    Ok(
-        match file::change(name, &old.overflow, &new.overflow)? {
-            Change::InPlace if begins_to_spill => Change::NewChannel,
-            change => change,
-        },
-    )
+    Ok(match file::change(name, &old.overflow, &new.overflow)? {
+        Change::InPlace if begins_to_spill => Change::NewChannel,
+        change => change,
+    })
 }
 
 /// A channel to spill into, and where the sequences begin.

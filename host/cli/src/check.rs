@@ -223,28 +223,36 @@ mod tests {
             text,
             "f.conf:9: error: a1.channels.c1.maxFileSize: cannot change while the channel is open; \
              restart the agent to change it\n1 error, 0 warnings\n\
-             ~ channel c1: durability os -> sync, maxFileSize 1623195647 -> 1048576\n"
+             ~ channel c1: durability \"os\" -> \"sync\"\n\
+             ~ channel c1: maxFileSize 1623195647 -> 1048576\n"
         );
         // Taken out again: all that has a place is the channel.
         let (text, _) = compare(checked(&small), checked(&one));
-        assert!(text.starts_with("f.conf:6: error: a1.channels.c1.maxFileSize: "), "{text}");
+        assert!(
+            text.starts_with("f.conf:6: error: a1.channels.c1.maxFileSize: "),
+            "{text}"
+        );
         let space = more("minimumRequiredSpace = 1048576");
         let (text, is_failed) = compare(checked(&one), checked(&space));
         assert!(!is_failed, "{text}");
-        assert!(text.starts_with("0 errors, 0 warnings\n~ channel c1: "), "{text}");
+        assert!(
+            text.starts_with("0 errors, 0 warnings\n~ channel c1: "),
+            "{text}"
+        );
     }
 
     #[test]
-    fn settings_that_contradict_each_other_are_told_too() {
-        let sized = |capacity: u64| {
+    fn settings_that_no_channel_could_have_are_told_too() {
+        let file = |provider: &str| {
             let file = format!(
-                "c1.type = file\na1.channels.c1.dataDirs = /one\na1.channels.c1.capacity = {capacity}"
+                "c1.type = file\na1.channels.c1.dataDirs = /one\n\
+                 a1.channels.c1.encryption.keyProvider = {provider}"
             );
             ONE.replace("c1.type = memory", &file)
         };
-        let (text, is_failed) = compare(checked(&sized(10_000)), checked(&sized(10)));
+        let (text, is_failed) = compare(checked(&file("FILE")), checked(&file("JCEKSFILE")));
         assert!(is_failed);
-        let problem = "f.conf:6: error: a1.channels.c1: channel c1: transactionCapacity 10000 is above";
+        let problem = "f.conf:6: error: a1.channels.c1: channel c1: encryption.keyProvider ";
         assert!(text.starts_with(problem), "{text}");
     }
 

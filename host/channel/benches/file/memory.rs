@@ -105,7 +105,9 @@ fn child(arguments: &[&str]) -> Vec<f64> {
     let output = Command::new(own).args(arguments).output().expect("a child");
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).expect("figures");
-    let figures = said.split_whitespace().map(|word| word.parse().expect(word));
+    let figures = said
+        .split_whitespace()
+        .map(|word| word.parse().expect(word));
     figures.collect()
 }
 
