@@ -104,7 +104,8 @@ fn child<const FIGURES: usize>(arguments: &[&str]) -> [f64; FIGURES] {
     let figures = said
         .split_whitespace()
         .map(|word| word.parse().expect(word));
-    figures.collect()
+    let figures: Vec<f64> = figures.collect();
+    figures.try_into().expect("so many figures")
 }
 
 fn arguments_of(mut given: impl Iterator<Item = String>) -> (PathBuf, String) {
