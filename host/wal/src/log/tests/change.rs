@@ -155,7 +155,7 @@ fn a_change_gets_its_turn_under_load() {
         for _ in 0..3 {
             scope.spawn(|| {
                 while !changed.load(Ordering::Relaxed) {
-                    let more: Completion = Box::new(|outcome| drop(outcome));
+                    let more: Completion = Box::new(drop);
                     // Until the log is full, which is as good.
                     if log.append(record("more"), more).is_err() {
                         thread::yield_now();
