@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use flumen_channel::Change;
 use flumen_config::plan::{Component, Plan};
 use flumen_core::channel::Channel;
 use flumen_core::clock::Clock;
@@ -156,16 +157,16 @@ pub(crate) async fn channel(
     })
 }
 
-/// Whether a channel that runs can get the settings of `new` in place of those of `old`.
-pub(crate) fn channel_changes_in_place(
+/// How a channel that runs as `old` becomes `new`.
+pub(crate) fn channel_change(
     name: &ComponentName,
     old: &Component,
     new: &Component,
-) -> Result<bool, Fault> {
+) -> Result<Change, Fault> {
     if !std::ptr::eq(old.row, new.row) {
-        return Ok(false);
+        return Ok(Change::NewChannel);
     }
-    flumen_channel::changes_in_place(new.row, name, &old.settings, &new.settings)
+    flumen_channel::change(new.row, name, &old.settings, &new.settings)
 }
 
 /// A maker of instances, which has made one already: wrong settings show here and not at the first

@@ -2,6 +2,7 @@
 //! [`Handle`] to the outside.
 //!
 //! * `build`: components of a plan to instances.
+//! * `channel_change`: channels that get other settings while they run.
 //! * `component_files`: the files of guests, told apart by their digests.
 //! * `background`: a reload's work, at low priority beside the flow.
 //! * `processor`: the way from a source into its channels, swapped between two batches.
@@ -18,6 +19,7 @@
 mod back_off;
 mod background;
 mod build;
+mod channel_change;
 pub mod channel_folders;
 pub mod component;
 mod component_files;
@@ -39,6 +41,7 @@ mod test_rig;
 pub mod watch;
 
 pub use build::catalogue;
+pub use channel_change::refused_changes;
 pub use component_files::{EXAMPLE_SCHEME, Examples};
 pub use handle::{AgentOptions, DEFAULT_DRAIN_DEADLINE, Handle, RequestError};
 pub use metrics::{ComponentMetrics, GuestMetrics, MetricKind, MetricValue};

@@ -30,6 +30,7 @@
 //! folder    where the log is, and what must not be there
 //! put       permits and commits        lease     takes and how they end
 //! sending   a record on its way into the log
+//! change    other settings for a channel that is open
 //! owner     what the channel, its permits and its leases hold, and its end
 //! keeper    a thread: reads the backlog, writes acknowledgements nobody took along, closes
 //! core      the lock, and what the log says
@@ -46,6 +47,7 @@
 //! ```
 
 mod acks;
+mod change;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod contract;
@@ -83,6 +85,7 @@ use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, FaultKind, Side};
 use flumen_wal::{Folder, Log, LogIo, Recovery, Statistics};
 use tracing::{error, info};
 
+pub use change::change;
 pub use folder::{Beside, LOG_FOLDER};
 pub use options::ROW;
 
@@ -111,35 +114,14 @@ pub fn build(
     Ok(Arc::new(channel))
 }
 
-/// Whether a channel of the first settings can get the second in place. Touches no file.
-///
-/// # Errors
-/// A configuration fault when settings contradict each other, or when they change how the log in
-/// the same folder is kept, which takes a restart.
-pub fn changes_in_place(
-    name: &ComponentName,
-    old: &Settings,
-    new: &Settings,
-) -> Result<bool, Fault> {
-    let (old, new) = (Setup::read(name, old)?.fixed, Setup::read(name, new)?.fixed);
-    if old != new && old.data_folders.first() == new.data_folders.first() {
-        return Err(Fault::configuration(format!(
-            "channel {name}: dataDirs behind the first, maxFileSize, minimumRequiredSpace, \
-             durability and the times of syncs cannot change while the channel is open; restart \
-             the agent to change them"
-        )));
-    }
-    Ok(old == new)
-}
-
 /// The folder in which a channel of these settings keeps its log. Touches no file.
 ///
 /// # Errors
 /// A configuration fault when settings contradict each other.
 pub fn log_folder(name: &ComponentName, settings: &Settings) -> Result<PathBuf, Fault> {
-    let folders = Setup::read(name, settings)?.fixed.data_folders;
-    folders
-        .first()
+    let fixed = Setup::read(name, settings)?.fixed;
+    fixed
+        .log_home()
         .map(|first| first.join(LOG_FOLDER))
         .ok_or_else(|| Fault::configuration(format!("channel {name}: dataDirs names no folder")))
 }

@@ -74,6 +74,7 @@ use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, Side};
 pub use options::ROW;
 
 use crate::bounded::{Nothing, Refusal, Room, RoomWait, TimeLimit};
+use crate::change::Change;
 use ends::{Done, lease, permit};
 use options::Options;
 use reader::{ReadJob, Reader};
@@ -106,16 +107,16 @@ pub fn build(
     Ok(Arc::new(opened))
 }
 
-/// Whether a channel of the first settings can get the second in place. Touches no file.
+/// How a channel of the first settings gets the second. Touches no file.
 ///
 /// # Errors
 /// A configuration fault when settings point to a foreign database.
-pub fn changes_in_place(
-    name: &ComponentName,
-    old: &Settings,
-    new: &Settings,
-) -> Result<bool, Fault> {
-    Ok(Options::read(name, old)?.path == Options::read(name, new)?.path)
+pub fn change(name: &ComponentName, old: &Settings, new: &Settings) -> Result<Change, Fault> {
+    let same = Options::read(name, old)?.path == Options::read(name, new)?.path;
+    Ok(match same {
+        true => Change::InPlace,
+        false => Change::NewChannel,
+    })
 }
 
 /// Bounds that tests make small.

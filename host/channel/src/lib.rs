@@ -8,12 +8,15 @@
 //! its own tests. A channel of such a build works inside a model only.
 
 mod bounded;
+mod change;
 pub mod file;
 pub mod flume_import;
 #[cfg(feature = "sql")]
 pub mod jdbc;
 pub mod memory;
 pub mod spillable;
+
+pub use change::{Change, TAKES_A_RESTART};
 
 use std::sync::Arc;
 
@@ -30,31 +33,31 @@ struct Type {
     row: &'static ComponentRow,
     /// Makes one. May work on files, so it may block.
     build: Build,
-    /// Whether one of the first settings can get the second in place. Touches nothing.
-    changes_in_place: fn(&ComponentName, &Settings, &Settings) -> Result<bool, Fault>,
+    /// How one of the first settings gets the second. Touches nothing.
+    change: fn(&ComponentName, &Settings, &Settings) -> Result<Change, Fault>,
 }
 
 static TYPES: &[Type] = &[
     Type {
         row: &memory::ROW,
         build: memory::build,
-        changes_in_place: memory::changes_in_place,
+        change: memory::change,
     },
     Type {
         row: &file::ROW,
         build: file::build,
-        changes_in_place: file::changes_in_place,
+        change: file::change,
     },
     Type {
         row: &spillable::ROW,
         build: spillable::build,
-        changes_in_place: spillable::changes_in_place,
+        change: spillable::change,
     },
     #[cfg(feature = "sql")]
     Type {
         row: &jdbc::ROW,
         build: jdbc::build,
-        changes_in_place: jdbc::changes_in_place,
+        change: jdbc::change,
     },
 ];
 
@@ -78,19 +81,18 @@ pub fn build(
     (type_of(row, name)?.build)(name, settings, clock)
 }
 
-/// Whether a channel of this type and of the settings `old` can get the settings `new` in place, by
-/// [`Channel::reconfigure`]; else it takes a new channel. Touches no channel and no file.
+/// How a channel of this type and of the settings `old` gets the settings `new` while it runs.
+/// Touches no channel and no file.
 ///
 /// # Errors
-/// A configuration fault when the new settings are wrong, or when neither way is possible while the
-/// channel is open.
-pub fn changes_in_place(
+/// A configuration fault when the new settings are wrong.
+pub fn change(
     row: &ComponentRow,
     name: &ComponentName,
     old: &Settings,
     new: &Settings,
-) -> Result<bool, Fault> {
-    (type_of(row, name)?.changes_in_place)(name, old, new)
+) -> Result<Change, Fault> {
+    (type_of(row, name)?.change)(name, old, new)
 }
 
 fn type_of(row: &ComponentRow, name: &ComponentName) -> Result<&'static Type, Fault> {

@@ -56,6 +56,7 @@ use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault};
 pub use options::ROW;
 
 use crate::bounded::{Refusal, Room, SharedPointer};
+use crate::change::Change;
 use room::Slots;
 use shared::{Held, LeasedEvents, Shared};
 use timed::{Reserve, Take};
@@ -83,12 +84,8 @@ pub fn build(
 ///
 /// # Errors
 /// As [`build`], of the new settings.
-pub fn changes_in_place(
-    name: &ComponentName,
-    _old: &Settings,
-    new: &Settings,
-) -> Result<bool, Fault> {
-    options::read(name, new).map(|_| true)
+pub fn change(name: &ComponentName, _old: &Settings, new: &Settings) -> Result<Change, Fault> {
+    options::read(name, new).map(|_| Change::InPlace)
 }
 
 fn now_ms(clock: &dyn Clock) -> u64 {

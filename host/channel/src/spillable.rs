@@ -61,6 +61,7 @@ use flumen_core::{BoxFuture, ComponentName, EventBatch, Fault, Side};
 pub use options::ROW;
 
 use crate::bounded::{Refusal, Room};
+use crate::change::Change;
 use crate::file::{self, Beside, FileChannel};
 use options::Setup;
 use shared::Shared;
@@ -88,19 +89,17 @@ pub fn build(
     )))
 }
 
-/// Whether a channel of the first settings can get the second in place. Touches no file.
+/// How a channel of the first settings gets the second. Touches no file.
 ///
 /// # Errors
-/// A configuration fault when settings contradict each other, or when they change how the log in
-/// the same folder is kept, which takes a restart.
-pub fn changes_in_place(
-    name: &ComponentName,
-    old: &Settings,
-    new: &Settings,
-) -> Result<bool, Fault> {
+/// A configuration fault when settings contradict each other.
+pub fn change(name: &ComponentName, old: &Settings, new: &Settings) -> Result<Change, Fault> {
     let (old, new) = (Setup::read(name, old)?, Setup::read(name, new)?);
     let begins_to_spill = new.policy.may_spill && !old.policy.may_spill;
-    Ok(file::changes_in_place(name, &old.overflow, &new.overflow)? && !begins_to_spill)
+    Ok(match file::change(name, &old.overflow, &new.overflow)? {
+        Change::InPlace if begins_to_spill => Change::NewChannel,
+        change => change,
+    })
 }
 
 /// A channel to spill into, and where the sequences begin.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use flumen_agent::load::{ConfigFiles, LoadError};
+use flumen_agent::refused_changes;
 use flumen_config::{CheckedAll, Plan, PlanDiff, Problem};
 
 use crate::arguments::CheckArguments;
@@ -79,15 +80,26 @@ fn has_error(checked: &CheckedAll) -> bool {
     checked.problems.iter().any(Problem::is_error)
 }
 
-/// The problems of both sides and, without an error, the difference.
+/// The problems of both sides. When there is no error, also what an agent of the old side would
+/// refuse to do without a restart, and the difference.
 fn compare(old: CheckedAll, new: CheckedAll) -> (String, bool) {
     let is_failed = has_error(&old) || has_error(&new);
-    let problems: Vec<Problem> = old.problems.into_iter().chain(new.problems).collect();
-    let mut text = problems_text(&problems);
-    if !is_failed {
-        text.push_str(&difference_text(&old.plans, &new.plans));
+    let mut problems: Vec<Problem> = old.problems.into_iter().chain(new.problems).collect();
+    if is_failed {
+        return (problems_text(&problems), true);
     }
-    (text, is_failed)
+    let both = new
+        .plans
+        .iter()
+        .filter_map(|(name, plan)| Some((old.plans.get(name)?, plan)));
+    let refused: Vec<Problem> = both
+        .flat_map(|(old, new)| refused_changes(old, new))
+        .collect();
+    let is_refused = !refused.is_empty();
+    problems.extend(refused);
+    let mut text = problems_text(&problems);
+    text.push_str(&difference_text(&old.plans, &new.plans));
+    (text, is_refused)
 }
 
 /// One line per problem, and a summary.
@@ -194,6 +206,54 @@ mod tests {
         assert!(!is_failed);
         let (text, _) = compare(checked(ONE), checked(ONE));
         assert_eq!(text, "0 errors, 0 warnings\nno difference\n");
+    }
+
+    #[test]
+    fn what_a_reload_would_refuse_is_told_with_its_place() {
+        let file = "c1.type = file\na1.channels.c1.dataDirs = /one\na1.channels.c1.durability = os";
+        let one = ONE.replace("c1.type = memory", file);
+        let more = |options: &str| {
+            let options = format!("durability = sync\na1.channels.c1.{options}");
+            one.replace("durability = os", &options)
+        };
+        let small = more("maxFileSize = 1048576");
+        let (text, is_failed) = compare(checked(&one), checked(&small));
+        assert!(is_failed);
+        assert_eq!(
+            text,
+            "f.conf:9: error: a1.channels.c1.maxFileSize: cannot change while the channel is open; \
+             restart the agent to change it\n1 error, 0 warnings\n\
+             ~ channel c1: durability \"os\" -> \"sync\"\n\
+             ~ channel c1: maxFileSize 1623195647 -> 1048576\n"
+        );
+        // Taken out again: all that has a place is the channel.
+        let (text, _) = compare(checked(&small), checked(&one));
+        assert!(
+            text.starts_with("f.conf:6: error: a1.channels.c1.maxFileSize: "),
+            "{text}"
+        );
+        let space = more("minimumRequiredSpace = 1048576");
+        let (text, is_failed) = compare(checked(&one), checked(&space));
+        assert!(!is_failed, "{text}");
+        assert!(
+            text.starts_with("0 errors, 0 warnings\n~ channel c1: "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn settings_that_no_channel_could_have_are_told_too() {
+        let file = |provider: &str| {
+            let file = format!(
+                "c1.type = file\na1.channels.c1.dataDirs = /one\n\
+                 a1.channels.c1.encryption.keyProvider = {provider}"
+            );
+            ONE.replace("c1.type = memory", &file)
+        };
+        let (text, is_failed) = compare(checked(&file("FILE")), checked(&file("JCEKSFILE")));
+        assert!(is_failed);
+        let problem = "f.conf:6: error: a1.channels.c1: channel c1: encryption.keyProvider ";
+        assert!(text.starts_with(problem), "{text}");
     }
 
     #[test]

@@ -301,7 +301,7 @@ pub(crate) static FLAGS: &[Flag] = &[
     flag(FlagId::Property, &["-D"], FlagValue::Attached("name=value"), LOOKUPS, "a system property: for ${sys:name}, and see the properties below"),
     flag(FlagId::NoReloadConf, &["--no-reload-conf"], FlagValue::None, AGENT, "do not reload when a file changes; SIGHUP still does"),
     flag(FlagId::DryRun, &["--dryrun", "-d"], FlagValue::None, DRY_RUNS, "check what is given, print what would run or be imported, and end"),
-    flag(FlagId::Against, &["--against"], FlagValue::Next("OLD"), &[Verb::Check], "print what a reload from this configuration would change"),
+    flag(FlagId::Against, &["--against"], FlagValue::Next("OLD"), &[Verb::Check], "print what a reload from this configuration would change, and what it would refuse"),
     flag(FlagId::Output, &["--output", "-o"], FlagValue::Next("FILE"), &[Verb::Convert], "write here instead of to standard output"),
     flag(FlagId::Kind, &["--kind"], FlagValue::Next("KIND"), &[Verb::ComponentNew, Verb::ComponentRun], "source, interceptor or sink; `component run` takes by default what the component was built for"),
     flag(FlagId::Folder, &["--folder"], FlagValue::Next("DIR"), &[Verb::ComponentNew], "where the project is written; by default a new folder of the component's name"),

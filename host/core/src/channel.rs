@@ -456,7 +456,8 @@ pub trait Channel: Send + Sync {
 
     /// Applies changed settings in place and keeps all events. Shrinking below the fill is allowed:
     /// the events stay, and puts wait until there is room again. `Ok(false)` when these settings
-    /// need a new channel.
+    /// need a new channel. A durable channel may wait for its disk, because what was promised under
+    /// the old settings is kept: call it where that is allowed.
     ///
     /// # Errors
     /// A configuration fault; nothing changed.

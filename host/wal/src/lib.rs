@@ -41,10 +41,10 @@ pub use acknowledged::Acknowledged;
 pub use error::{AppendError, Failure, OpenError, ReadError, Refusal};
 pub use image::{Image, SegmentImage};
 pub use io::{Folder, LogFile, LogIo, ReadOnlyFolder};
-pub use log::{Completion, Log};
+pub use log::{ChangeError, Completion, Log};
 pub use options::{
     Durability, GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Options, OptionsError, RESERVED_SEGMENTS,
-    SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+    RunningOptions, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
 pub use position::{Count, Position};
 pub use quarantine::QUARANTINE_BYTES_MAX;

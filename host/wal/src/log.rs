@@ -22,6 +22,8 @@ use queue::{Done, Place, Submission, Turn, Unsent, Waiter, Word};
 mod lead;
 mod queue;
 
+pub use lead::ChangeError;
+
 /// Is told what became of a record, on the thread that wrote it, which may be the log's own or
 /// one that waits for its own record. It must not block; [`Log::append`] is all it may hand in. A
 /// panic in it closes the log.

@@ -51,7 +51,8 @@ pub enum Durability {
     Os,
 }
 
-/// How a log is run. May change from one opening to the next.
+/// How a log is run. May change from one opening to the next, and some of it in between
+/// ([`RunningOptions`]).
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Bytes of a segment: between [`SEGMENT_BYTES_MIN`] and [`SEGMENT_BYTES_MAX`], whole blocks of
@@ -95,6 +96,18 @@ impl Default for Options {
             queue_records_max: 64 * 1024,
         }
     }
+}
+
+/// What of [`Options`] may change while a log is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunningOptions {
+    /// When an append is confirmed.
+    pub durability: Durability,
+    /// Free bytes of the volume below which items are refused.
+    pub free_bytes_min: u64,
+    /// Segments and spare files together. Below what there is, items are refused until enough was
+    /// acknowledged.
+    pub segments_max: u64,
 }
 
 /// Why options cannot be used.
@@ -153,6 +166,26 @@ impl Options {
             return Err(OptionsError::SegmentsMax { given, least, most });
         }
         Ok(())
+    }
+
+    /// Those that may change while the log is open.
+    pub fn running(&self) -> RunningOptions {
+        RunningOptions {
+            durability: self.durability,
+            free_bytes_min: self.free_bytes_min,
+            segments_max: self.segments_max,
+        }
+    }
+
+    pub(crate) fn run_with(&mut self, running: RunningOptions) {
+        let RunningOptions {
+            durability,
+            free_bytes_min,
+            segments_max,
+        } = running;
+        self.durability = durability;
+        self.free_bytes_min = free_bytes_min;
+        self.segments_max = segments_max;
     }
 
     /// Bytes of the largest record: payload, and 16 for each acknowledged range. Half a segment,

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,8 +49,9 @@ pub(crate) enum TakeError {
 pub(crate) struct Pool {
     io: Arc<dyn LogIo>,
     segment_bytes: u64,
-    bytes_max: u64,
-    free_bytes_min: u64,
+    /// They change while others make and take files, each for itself.
+    bytes_max: AtomicU64,
+    free_bytes_min: AtomicU64,
     /// [`REST`]; a test has less time.
     rest: Duration,
     /// A plain mutex suffices: it is never held while a file is written.
@@ -90,8 +92,8 @@ impl Pool {
         let pool = Pool {
             io,
             segment_bytes: options.segment_bytes,
-            bytes_max: options.segments_max.saturating_mul(options.segment_bytes),
-            free_bytes_min: options.free_bytes_min,
+            bytes_max: AtomicU64::new(bytes_max(options)),
+            free_bytes_min: AtomicU64::new(options.free_bytes_min),
             rest: REST,
             files: Mutex::new(Files {
                 spares: VecDeque::new(),
@@ -111,6 +113,17 @@ impl Pool {
             pool.keep(*number);
         }
         pool
+    }
+
+    /// Goes on with these bounds.
+    pub(crate) fn change(&self, options: &Options) {
+        self.bytes_max.store(bytes_max(options), Ordering::Relaxed);
+        self.free_bytes_min
+            .store(options.free_bytes_min, Ordering::Relaxed);
+    }
+
+    fn free_bytes_min(&self) -> u64 {
+        self.free_bytes_min.load(Ordering::Relaxed)
     }
 
     /// Bytes of the segments, and of the files that wait to become some.
@@ -146,7 +159,7 @@ impl Pool {
         let (kept_back, free_bytes_min) = match purpose {
             Purpose::Reserve => (0, 0),
             Purpose::Items if lacks(self.io.as_ref(), Mutation::Reserve) => (0, 0),
-            Purpose::Items => (RESERVED_SEGMENTS, self.free_bytes_min),
+            Purpose::Items => (RESERVED_SEGMENTS, self.free_bytes_min()),
         };
         while self.len() <= kept_back && !self.wait_for_maker() {
             self.make(free_bytes_min)?;
@@ -185,7 +198,7 @@ impl Pool {
                 && self
                     .io
                     .free_bytes()
-                    .is_ok_and(|free| free >= self.free_bytes_min))
+                    .is_ok_and(|free| free >= self.free_bytes_min()))
     }
 
     /// Waits for a file that another is making, within bounds, and says whether one came.
@@ -235,7 +248,7 @@ impl Pool {
         // Those kept back need no room beside them.
         let made = match self.len() {
             0..RESERVED_SEGMENTS => self.make(0),
-            RESERVED_SEGMENTS => self.make(self.free_bytes_min),
+            RESERVED_SEGMENTS => self.make(self.free_bytes_min()),
             _ => return,
         };
         // What keeps one from being made is told to the writer when it needs it.
@@ -291,7 +304,7 @@ impl Pool {
         let mut files = self.lock();
         let whole = files.making + files.spares.len() as u64 + 1;
         let bytes = whole.saturating_mul(self.segment_bytes);
-        if files.in_use_bytes.saturating_add(bytes) > self.bytes_max {
+        if files.in_use_bytes.saturating_add(bytes) > self.bytes_max.load(Ordering::Relaxed) {
             return Err(TakeError::Full);
         }
         files.making += 1;
@@ -342,6 +355,11 @@ enum Work {
     Make,
     Remove,
     End,
+}
+
+/// What segments and spare files may take.
+fn bytes_max(options: &Options) -> u64 {
+    options.segments_max.saturating_mul(options.segment_bytes)
 }
 
 impl Files {

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::io::{LogFile, LogIo};
@@ -35,7 +36,7 @@ pub(crate) struct Damaged {
 /// The quarantine of one log, shared between its opening and its readers.
 pub(crate) struct Quarantine {
     io: Arc<dyn LogIo>,
-    free_bytes_min: u64,
+    free_bytes_min: AtomicU64,
     unreadable_is_lost: bool,
     counters: Arc<Counters>,
     /// A plain mutex suffices: damage is rare, and only those who find some wait here.
@@ -56,12 +57,17 @@ impl Quarantine {
     ) -> Quarantine {
         Quarantine {
             io,
-            // Not a byte of what the log may need itself.
-            free_bytes_min: options.free_bytes_min.saturating_add(options.segment_bytes),
+            free_bytes_min: AtomicU64::new(free_bytes_min(options)),
             unreadable_is_lost: options.unreadable_is_lost,
             counters,
             folder: Mutex::default(),
         }
+    }
+
+    /// Goes on with these bounds.
+    pub(crate) fn change(&self, options: &Options) {
+        self.free_bytes_min
+            .store(free_bytes_min(options), Ordering::Relaxed);
     }
 
     /// Whether what the disk does not give is taken as lost.
@@ -87,7 +93,8 @@ impl Quarantine {
         };
         let free = self.io.free_bytes()?;
         let most = QUARANTINE_BYTES_MAX.saturating_sub(kept.bytes);
-        if length > most || free < self.free_bytes_min.saturating_add(length) {
+        let kept_free = self.free_bytes_min.load(Ordering::Relaxed);
+        if length > most || free < kept_free.saturating_add(length) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let segment = FileName::Segment(damaged.segment);
@@ -102,6 +109,11 @@ impl Quarantine {
         kept.bytes += length;
         Ok(length)
     }
+}
+
+/// Not a byte of what the log may need itself.
+fn free_bytes_min(options: &Options) -> u64 {
+    options.free_bytes_min.saturating_add(options.segment_bytes)
 }
 
 impl Kept {

@@ -29,6 +29,7 @@ use crate::view::View;
 use outcomes::{Group, Outcomes};
 use roll::NextSegment;
 
+mod change;
 mod files;
 mod group;
 mod outcomes;

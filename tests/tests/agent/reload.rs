@@ -12,7 +12,8 @@ use flumen_tests::ports;
 use flumen_tests::wait::{PATIENCE, wait_for};
 use rustix::process::Signal;
 
-use crate::flow::{Flow, contents};
+use crate::command_line::run;
+use crate::flow::{Flow, contents, properties};
 
 /// Said when a new configuration runs.
 const RELOADED: &str = "configuration reloaded";
@@ -272,4 +273,65 @@ fn a_channel_that_shrinks_below_its_fill_keeps_its_events() -> Result<()> {
 
 fn text(folder: &Path) -> Result<String> {
     Ok(String::from_utf8(contents(folder)?)?)
+}
+
+/// A channel of files in `folder` with these options before the others, so that their lines are
+/// those from the fifth on.
+fn durable(port: u16, folder: &Path, options: &str) -> String {
+    let source = format!("type = netcat\nbind = 127.0.0.1\nport = {port}\nchannels = c1");
+    let channel = format!("type = file\n{options}\ndataDirs = {}", folder.display());
+    [
+        "a1.sources = r1\na1.channels = c1\na1.sinks = k1\n".to_owned(),
+        properties("a1.channels.c1", &channel),
+        properties("a1.sources.r1", &source),
+        properties("a1.sinks.k1", "type = null\nchannel = c1"),
+    ]
+    .concat()
+}
+
+#[test]
+fn a_durable_channel_changes_what_a_commit_waits_for_and_says_what_takes_a_restart() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let port = ports::free_port()?;
+    let with = |options: &str| durable(port, folder.path(), options);
+    let early = "durability = os\nmaxFileSize = 2097152\nminimumRequiredSpace = 1048576";
+    let mut agent = AgentBuilder::new(with(early)).with_metrics().start()?;
+    agent.wait_until_listening(port, PATIENCE)?;
+    let mut client = Client::connect(port)?;
+    let mut syncs_of_ten_lines = || -> Result<u64> {
+        let syncs = || Ok::<_, anyhow::Error>(agent.metrics()?.count("CHANNEL.c1", "LogSyncCount"));
+        let before = syncs()?;
+        for _ in 0..10 {
+            assert_eq!(client.ask("a line")?, "OK");
+        }
+        Ok(syncs()?.unwrap_or_default() - before.unwrap_or_default())
+    };
+    assert_eq!(syncs_of_ten_lines()?, 0);
+
+    let sync = early
+        .replace("= os", "= sync")
+        .replace("1048576", "2097152");
+    let before = agent.output().position();
+    agent.replace_config(&with(&sync))?;
+    agent.output().wait_for_after(before, RELOADED, PATIENCE)?;
+    assert!(syncs_of_ten_lines()? >= 10);
+
+    let larger = sync.replace("maxFileSize = 2097152", "maxFileSize = 4194304");
+    let old = folder.path().join("old.conf");
+    fs::write(&old, with(&sync))?;
+    let before = agent.output().position();
+    agent.replace_config(&with(&larger))?;
+    let refusal = agent.output().wait_for_after(before, REFUSED, PATIENCE)?;
+    let file = agent.config_file().display().to_string();
+    let key = "a1.channels.c1.maxFileSize";
+    let what = "cannot change while the channel is open; restart the agent to change it";
+    let said = format!("channel c1: {file}:6: {key}: {what}");
+    assert!(refusal.text.contains(&said), "{}", refusal.text);
+    assert!(syncs_of_ten_lines()? >= 10, "it runs on as before");
+
+    let checked = run(["check", &file, "--against", &old.display().to_string()])?;
+    assert_eq!(checked.code, Some(1));
+    let told = format!("{file}:6: error: {key}: {what}\n1 error, 0 warnings\n~ channel c1: ");
+    assert!(checked.out.starts_with(&told), "{}", checked.out);
+    Ok(())
 }

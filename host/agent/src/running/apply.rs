@@ -26,6 +26,7 @@ use super::groups::{GroupSpec, groups_of};
 use super::prepare::{Prepared, PreparedSource};
 use super::{GroupKey, ReloadRefused, Retiring, Running, RunningSource, SourceFigures, Strictness};
 use crate::build;
+use crate::channel_change::reconfigure;
 use crate::metrics::MetricKind;
 use crate::processor::{Processor, Through};
 use crate::sink::{GroupTask, SinkSlot};
@@ -58,6 +59,7 @@ impl Running {
         strictness: Strictness,
     ) -> Result<(), ReloadRefused> {
         let mut prepared = self.prepare_in_time(&plan, strictness).await?;
+        reconfigure(std::mem::take(&mut prepared.resized)).await;
         let leaving = self.put_channels(&mut prepared);
         let old_groups = groups_of(&self.plan);
         let new_groups = groups_of(&plan);
@@ -135,12 +137,6 @@ impl Running {
 
     /// Puts new channels in place and returns those that leave.
     fn put_channels(&mut self, prepared: &mut Prepared) -> Vec<Arc<dyn Channel>> {
-        for (channel, settings) in std::mem::take(&mut prepared.resized) {
-            // That it can was asked in the preparation.
-            if let Err(fault) = channel.reconfigure(&settings) {
-                error!(channel = %channel.name(), "channel keeps its old settings: {fault}");
-            }
-        }
         let mut leaving = Vec::new();
         for name in &prepared.leaving {
             self.registry.remove(MetricKind::Channel, name);

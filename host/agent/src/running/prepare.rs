@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use flumen_config::plan::{InterceptorPlan, Plan, SourcePlan};
+use flumen_channel::Change;
+use flumen_config::plan::{Component, InterceptorPlan, Plan, SourcePlan};
 use flumen_core::channel::Channel;
 use flumen_core::metric::SinkCounters;
 use flumen_core::settings::Settings;
@@ -15,6 +16,7 @@ use flumen_core::{ComponentName, Fault};
 use super::groups::groups_of;
 use super::{Running, RunningInterceptor, RunningSink, Strictness};
 use crate::build;
+use crate::channel_change::{restart_fault, restart_problems};
 use crate::poison::{Policy, Stage};
 use crate::probation::{Version, Versions};
 use crate::processor::{Pipeline, Through};
@@ -77,6 +79,19 @@ impl Prepared {
             .map_err(|fault| self.problems.push((what, fault)))
             .ok()
     }
+
+    fn refuse_restart(
+        &mut self,
+        plan: &Plan,
+        name: &ComponentName,
+        component: &Component,
+        options: &[String],
+    ) {
+        let problems = restart_problems(&plan.agent, name, component, options);
+        let faults = problems.iter().map(restart_fault);
+        self.problems
+            .extend(faults.map(|fault| (format!("channel {name}"), fault)));
+    }
 }
 
 impl Running {
@@ -113,14 +128,19 @@ impl Running {
             }
             // A channel that stays is not opened again: its folder is its own.
             if let (Some(old), Some(running)) = (old, self.channels.get(name)) {
-                let stays = build::channel_changes_in_place(name, old, component);
-                let Some(stays) = prepared.keep(format!("channel {name}"), stays) else {
-                    continue;
-                };
-                if stays {
-                    let settings = component.settings.clone();
-                    prepared.resized.push((Arc::clone(running), settings));
-                    continue;
+                let change = build::channel_change(name, old, component);
+                match prepared.keep(format!("channel {name}"), change) {
+                    None => continue,
+                    Some(Change::Restart(options)) => {
+                        prepared.refuse_restart(plan, name, component, &options);
+                        continue;
+                    }
+                    Some(Change::InPlace) => {
+                        let settings = component.settings.clone();
+                        prepared.resized.push((Arc::clone(running), settings));
+                        continue;
+                    }
+                    Some(Change::NewChannel) => {}
                 }
             }
             let made = build::channel(name, component, &self.clock).await;

@@ -1,7 +1,8 @@
 //! What puts and takes of the file channel cost, held against what the disk itself takes for the same
 //! bytes: rows take turns round by round, so that noise of the machine and of the disk meets all
 //! alike, and two rows are the same one. Run with `cargo bench -p flumen-channel`, on a folder of
-//! your choice with `cargo bench -p flumen-channel -- DIR`.
+//! your choice with `cargo bench -p flumen-channel -- DIR`, and of one part alone with one of the
+//! words `rows`, `reopen` and `memory` behind the folder.
 
 #![expect(
     clippy::expect_used,
@@ -11,6 +12,8 @@
 
 #[path = "../../../wal/benches/append/floor.rs"]
 mod floor;
+mod memory;
+mod process;
 mod reopen;
 mod rig;
 #[path = "../../../wal/benches/append/series.rs"]
@@ -83,8 +86,11 @@ const ROWS: [Row; 10] = [
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|own| own != "--bench");
     let given = arguments.next();
-    if given.as_deref() == Some(reopen::FILL) {
-        reopen::fill_and_wait(arguments);
+    match given.as_deref() {
+        Some(reopen::FILL) => reopen::fill_and_wait(arguments),
+        Some(memory::IDLE) => return memory::measure_idle(arguments),
+        Some(memory::LOAD) => return memory::measure_load(arguments),
+        _ => {}
     }
     // Not the system's folder for such things: that may be memory.
     let base = given.map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
@@ -97,8 +103,17 @@ fn main() {
         .enable_time()
         .build()
         .expect("a runtime");
-    rows(folder.path(), &runtime);
-    reopen::run(folder.path(), &runtime);
+    let only = arguments.next();
+    let is_asked = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    if is_asked("rows") {
+        rows(folder.path(), &runtime);
+    }
+    if is_asked("reopen") {
+        reopen::run(folder.path(), &runtime);
+    }
+    if is_asked("memory") {
+        memory::run(folder.path());
+    }
 }
 
 fn rows(folder: &Path, runtime: &Runtime) {
@@ -106,8 +121,12 @@ fn rows(folder: &Path, runtime: &Runtime) {
     let mut rows: Vec<Series> = ROWS.iter().map(|_| Series::default()).collect();
     let mut groups: Vec<Series> = ROWS.iter().map(|_| Series::default()).collect();
     let mut blocks = Series::default();
-    let lazy = channel(&folder.join("lazy"), Setting { strict: false });
-    let strict = channel(&folder.join("strict"), Setting { strict: true });
+    let lazy = channel(&folder.join("lazy"), Setting::default());
+    let with_strict = Setting {
+        strict: true,
+        ..Setting::default()
+    };
+    let strict = channel(&folder.join("strict"), with_strict);
     for round in 0..=ROUNDS {
         // The first one warms up and learns how large the groups are.
         let counts = round > 0;

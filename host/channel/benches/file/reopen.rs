@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
+use crate::process::resident_bytes;
 use crate::rig::{Setting, channel, put, sized};
 
 /// The word that makes this program fill a channel and wait to be killed.
@@ -36,12 +37,14 @@ pub(crate) fn fill_and_wait(mut arguments: impl Iterator<Item = String>) -> ! {
         .expect("a number")
         .parse()
         .expect("a number");
+    let body_bytes = arguments.next().expect("a number");
+    let body_bytes = body_bytes.parse().expect("a number");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_time()
         .build()
         .expect("a runtime");
-    let channel = channel(&folder, Setting { strict: false });
-    let batch = sized(BATCH_EVENTS, BODY_BYTES);
+    let channel = channel(&folder, Setting::default());
+    let batch = sized(BATCH_EVENTS, body_bytes);
     runtime.block_on(async {
         for _ in 0..events / BATCH_EVENTS as u64 {
             put(&channel, &batch).await;
@@ -54,6 +57,29 @@ pub(crate) fn fill_and_wait(mut arguments: impl Iterator<Item = String>) -> ! {
     }
 }
 
+/// Leaves a channel with so many events, as a process that was killed does.
+pub(crate) fn fill_and_kill(place: &Path, events: u64, body_bytes: usize) {
+    let own = std::env::current_exe().expect("this program");
+    let arguments = [
+        FILL,
+        place.to_str().expect("a plain path"),
+        &events.to_string(),
+        &body_bytes.to_string(),
+    ];
+    let mut filler = Command::new(own)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a child");
+    let mut said = String::new();
+    BufReader::new(filler.stdout.take().expect("its words"))
+        .read_line(&mut said)
+        .expect("a word of the child");
+    assert_eq!(said.trim(), FULL);
+    filler.kill().expect("a kill");
+    filler.wait().expect("an end");
+}
+
 pub(crate) fn run(folder: &Path, runtime: &Runtime) {
     println!(
         "\n{:>12} {:>12} {:>12} {:>14} {:>12}",
@@ -61,31 +87,14 @@ pub(crate) fn run(folder: &Path, runtime: &Runtime) {
     );
     for events in BACKLOGS {
         let place = folder.join(events.to_string());
-        let own = std::env::current_exe().expect("this program");
-        let arguments = [
-            FILL,
-            place.to_str().expect("a plain path"),
-            &events.to_string(),
-        ];
-        let mut filler = Command::new(own)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a child");
-        let mut said = String::new();
-        BufReader::new(filler.stdout.take().expect("its words"))
-            .read_line(&mut said)
-            .expect("a word of the child");
-        assert_eq!(said.trim(), FULL);
-        filler.kill().expect("a kill");
-        filler.wait().expect("an end");
+        fill_and_kill(&place, events, BODY_BYTES);
         let before = resident_bytes();
         let mut openings = Vec::new();
         let mut takes = Vec::new();
         let mut memory = 0;
         for _ in 0..OPENINGS {
             let begun = Instant::now();
-            let opened = channel(&place, Setting { strict: false });
+            let opened = channel(&place, Setting::default());
             openings.push(begun.elapsed());
             if events > 0 {
                 runtime.block_on(crate::rig::take_and_give_back(&opened));
@@ -106,12 +115,4 @@ pub(crate) fn run(folder: &Path, runtime: &Runtime) {
         );
         std::fs::remove_dir_all(&place).expect("a folder to remove");
     }
-}
-
-/// Bytes of memory that this process has.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }

@@ -14,7 +14,7 @@ use flumen_core::{ComponentName, EventBatch};
 /// Bytes of a body, as the line of a log has them.
 pub(crate) const BODY_BYTES: usize = 512;
 
-const TAKE_LIMITS: TakeLimits = TakeLimits {
+pub(crate) const TAKE_LIMITS: TakeLimits = TakeLimits {
     events: 100,
     bytes: u64::MAX,
 };
@@ -25,6 +25,16 @@ const LONG: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy)]
 pub(crate) struct Setting {
     pub(crate) strict: bool,
+    pub(crate) segment_bytes: i64,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            strict: false,
+            segment_bytes: 64 << 20,
+        }
+    }
 }
 
 pub(crate) fn channel(folder: &Path, setting: Setting) -> Arc<FileChannel> {
@@ -38,7 +48,7 @@ pub(crate) fn channel(folder: &Path, setting: Setting) -> Arc<FileChannel> {
         .with("capacity_bytes", number(1 << 50))
         .with("transactionCapacity", number(10_000))
         .with("keep-alive", number(60))
-        .with("maxFileSize", number(64 << 20))
+        .with("maxFileSize", number(setting.segment_bytes))
         .with("minimumRequiredSpace", number(1 << 20))
         .with("durability", text("sync"))
         .with("fsyncPerTransaction", Value::Boolean(true))

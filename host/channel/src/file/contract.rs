@@ -211,15 +211,6 @@ impl Channel for FileChannel {
     }
 
     fn reconfigure(&self, settings: &Settings) -> Result<bool, Fault> {
-        let setup = Setup::read(self.name(), settings)?;
-        if setup.fixed != self.fixed {
-            return Ok(false);
-        }
-        let changing = setup.changing;
-        self.owner.set_strict(changing.strict);
-        self.owner
-            .core()
-            .with(|state, outside| state.accounts.set_bounds(changing.bounds, outside));
-        Ok(true)
+        self.change_to(&Setup::read(self.name(), settings)?)
     }
 }

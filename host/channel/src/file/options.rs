@@ -293,17 +293,24 @@ pub(super) struct Changing {
     pub(super) bounds: Bounds,
     /// Whether an acknowledgement waits until it is in the log.
     pub(super) strict: bool,
+    pub(super) free_bytes_min: u64,
+    pub(super) durability: Durability,
 }
 
-/// What the log is opened with.
+/// What the log is opened with, and goes on with until it is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fixed {
     /// All of `dataDirs`; the first one holds the log.
     pub(super) data_folders: Vec<PathBuf>,
     pub(super) segment_bytes: u64,
-    pub(super) free_bytes_min: u64,
-    pub(super) durability: Durability,
     pub(super) keys: Keys,
+}
+
+impl Fixed {
+    /// The folder that holds the log.
+    pub(super) fn log_home(&self) -> Option<&PathBuf> {
+        self.data_folders.first()
+    }
 }
 
 /// The keys that settings name.
@@ -380,14 +387,14 @@ impl Setup {
         let changing = Changing {
             bounds,
             strict: settings.text("acknowledge")? == "strict",
+            free_bytes_min: settings.number("minimumRequiredSpace")?,
+            durability: durability(settings)?,
         };
         let file_bytes: u64 = settings.number("maxFileSize")?;
         let fixed = Fixed {
             data_folders: folder::data_folders(name, settings.text("dataDirs")?)?,
             segment_bytes: (file_bytes / 4096 * 4096)
                 .clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_DEFAULT),
-            free_bytes_min: settings.number("minimumRequiredSpace")?,
-            durability: durability(settings)?,
             keys: Keys::new(name, settings)?,
         };
         Ok(Setup { changing, fixed })
@@ -405,8 +412,8 @@ impl Setup {
         Options {
             segment_bytes: self.fixed.segment_bytes,
             segments_max: segments.saturating_add(SEGMENTS_BEYOND).min(most),
-            free_bytes_min: self.fixed.free_bytes_min,
-            durability: self.fixed.durability,
+            free_bytes_min: self.changing.free_bytes_min,
+            durability: self.changing.durability,
             queue_bytes_max: QUEUE_BYTES_MAX,
             ..Options::default()
         }

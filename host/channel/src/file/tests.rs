@@ -1,6 +1,7 @@
 //! The suite of the contract, and what only this channel promises.
 
 mod backlog;
+mod change;
 mod contract;
 mod crash;
 mod format;

@@ -247,8 +247,8 @@ impl Setup {
     }
 
     /// The settings of the file channel once it is open: without bounds of its own, because what it
-    /// gets was granted by the whole, perhaps when that was larger. Its log is as large as the
-    /// bounds at the opening need.
+    /// gets was granted by the whole, perhaps when that was larger. Its log may
+    /// then be as large as its table of segments allows.
     pub(super) fn overflow_without_bounds(&self) -> Settings {
         ["capacity", "capacity_bytes", "transactionCapacity"]
             .into_iter()

@@ -15,6 +15,10 @@ use crate::writer::{Outcome, Writer};
 
 use super::queue::{Place, Queue, Submission, Work};
 
+mod change;
+
+pub use change::ChangeError;
+
 /// What the users of a log and its own thread share.
 pub(super) struct Shared {
     pub(super) io: Arc<dyn LogIo>,

@@ -45,10 +45,29 @@ struct Inner {
     thread_leads: bool,
     /// When something is to be done if nothing comes.
     due: Option<Instant>,
-    /// The log's own thread waits for word, whatever the time.
-    thread_sleeps: bool,
+    thread_sleeps: Sleep,
     /// Threads that wait for room.
     without_room: usize,
+}
+
+/// How long the log's own thread waits when no word comes.
+#[derive(Debug, Clone, Copy, Default)]
+enum Sleep {
+    #[default]
+    Awake,
+    Until(Instant),
+    ForWord,
+}
+
+impl Sleep {
+    /// Whether it would be too late for what is due then.
+    fn misses(self, due: Option<Instant>) -> bool {
+        match (self, due) {
+            (Sleep::ForWord, Some(_)) => true,
+            (Sleep::Until(end), Some(due)) => due < end,
+            _ => false,
+        }
+    }
 }
 
 /// A record on its way.
@@ -136,7 +155,7 @@ impl Queue {
             return Turn::Own;
         }
         inner.thread_leads = true;
-        inner.thread_sleeps = false;
+        inner.thread_sleeps = Sleep::Awake;
         drop(inner);
         self.work.notify_one();
         Turn::Others
@@ -173,9 +192,9 @@ impl Queue {
         }
         inner.thread_leads = !inner.waiting.is_empty();
         inner.led = inner.thread_leads;
-        let is_news = inner.thread_leads || inner.closing || (inner.thread_sleeps && due.is_some());
+        let is_news = inner.thread_leads || inner.closing || inner.thread_sleeps.misses(due);
         if is_news {
-            inner.thread_sleeps = false;
+            inner.thread_sleeps = Sleep::Awake;
             drop(inner);
             self.work.notify_one();
         }
@@ -216,12 +235,15 @@ impl Queue {
                     };
                 }
             }
-            // One who leads sets another time when he is done, and gives word of it only to a
-            // thread that sleeps: else each append would cost a call.
+            // One who leads sets another time when he is done, and gives word of it only when that
+            // is earlier: else each append would cost a call.
             inner = match inner.due {
-                Some(due) if due > now => self.wait_until(inner, due - now),
+                Some(due) if due > now => {
+                    inner.thread_sleeps = Sleep::Until(due);
+                    self.wait_until(inner, due - now)
+                }
                 _ => {
-                    inner.thread_sleeps = true;
+                    inner.thread_sleeps = Sleep::ForWord;
                     let waited = self.work.wait(inner);
                     waited.unwrap_or_else(PoisonError::into_inner)
                 }
@@ -236,6 +258,13 @@ impl Queue {
     ) -> MutexGuard<'a, Inner> {
         let waited = self.work.wait_timeout(inner, time);
         waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Whether the log's own thread waits for so long if no word comes.
+    #[cfg(test)]
+    pub(super) fn is_asleep_for(&self, time: Duration) -> bool {
+        let sleep = self.lock().thread_sleeps;
+        matches!(sleep, Sleep::Until(end) if end > Instant::now() + time)
     }
 
     /// Takes nothing any more.

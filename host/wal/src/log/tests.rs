@@ -12,6 +12,8 @@ use crate::options::Durability;
 use crate::reader::Read;
 use crate::simulation::{Crash, Disk};
 
+mod change;
+
 fn options() -> Options {
     Options {
         segment_bytes: 1024 * 1024,

@@ -75,7 +75,7 @@ impl Rig {
             .with("acknowledge", text(word));
         let name = ComponentName::new("c1");
         let mut setup = Setup::read(&name, &settings)?;
-        setup.fixed.free_bytes_min = 0;
+        setup.changing.free_bytes_min = 0;
         let ground = Ground {
             io: self.disk.io(),
             keyring: Default::default(),

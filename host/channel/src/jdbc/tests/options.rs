@@ -11,9 +11,10 @@ use flumen_core::channel::Channel;
 use flumen_core::option::Support;
 use flumen_core::settings::{Settings, Value};
 
-use super::super::changes_in_place;
+use super::super::change;
 use super::super::options::Options;
 use super::{defaults, number, open, put, text, try_open};
+use crate::change::Change;
 
 fn word(word: &str) -> Value {
     Value::Text(word.to_owned())
@@ -129,7 +130,7 @@ fn capacities_of_nothing_are_without_a_limit() {
         .with("path", text(&folder.path().join("b")));
     assert!(!channel.reconfigure(&elsewhere).unwrap());
     let name = ComponentName::new("c1");
-    let in_place = |new| changes_in_place(&name, &small, new).unwrap();
+    let in_place = |new| change(&name, &small, new).unwrap() == Change::InPlace;
     assert!(in_place(&small) && !in_place(&elsewhere));
     assert_eq!(channel.limits().capacity_events, 50, "nothing changed");
 }

@@ -6,8 +6,9 @@ use flumen_core::option::Support;
 use flumen_core::{ComponentName, FaultKind};
 
 use super::super::options::Setup;
-use super::super::{ROW, changes_in_place};
+use super::super::{ROW, change};
 use super::{defaults, number, open, settings, text};
+use crate::change::Change;
 use crate::file;
 
 fn setup(settings: &flumen_core::settings::Settings) -> Result<Setup, flumen_core::Fault> {
@@ -81,7 +82,7 @@ fn settings_change_in_place_where_the_folder_stays() {
     let folder = tempfile::tempdir().unwrap();
     let old = settings(folder.path(), 5);
     let name = ComponentName::new("c1");
-    let in_place = |new| changes_in_place(&name, &old, new).unwrap();
+    let in_place = |new| change(&name, &old, new).unwrap() == Change::InPlace;
     let larger = old
         .clone()
         .with("memoryCapacity", number(50))
@@ -94,8 +95,9 @@ fn settings_change_in_place_where_the_folder_stays() {
     assert!(!in_place(&elsewhere));
     assert!(!channel.reconfigure(&elsewhere).unwrap());
     let without = old.clone().with("overflowCapacity", number(0));
-    assert!(
-        !changes_in_place(&name, &without, &old).unwrap(),
+    assert_eq!(
+        change(&name, &without, &old).unwrap(),
+        Change::NewChannel,
         "files have to be opened"
     );
 }
