@@ -14,6 +14,7 @@
 //! It does not encrypt or compress.
 
 mod acknowledged;
+mod buffers;
 mod error;
 pub mod frame;
 mod image;
@@ -38,6 +39,7 @@ mod view;
 mod writer;
 
 pub use acknowledged::Acknowledged;
+pub use buffers::{Buffer, Buffers};
 pub use error::{AppendError, Failure, OpenError, ReadError, Refusal};
 pub use image::{Image, SegmentImage};
 pub use io::{Folder, LogFile, LogIo, ReadOnlyFolder};

@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use bytes::Bytes;
 
 use crate::acknowledged::Acknowledged;
+use crate::buffers::Buffers;
 use crate::error::{AppendError, Failure, OpenError, ReadError, Refusal};
 use crate::io::LogIo;
 use crate::options::Options;
@@ -165,6 +166,12 @@ impl Log {
             Some(quarantine),
             from_item,
         )
+        .into_buffers(self.buffers())
+    }
+
+    /// The memory that payloads are best filled in, and read into.
+    pub fn buffers(&self) -> &Arc<Buffers> {
+        &self.shared.buffers
     }
 
     /// The items that were acknowledged when the log was opened. Whoever acknowledges more knows it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::buffers::Buffers;
 use crate::error::ReadError;
 use crate::frame::{Frame, Kind};
 use crate::io::{LogFile, LogIo};
@@ -45,6 +46,7 @@ pub struct Reader {
     view: Arc<View>,
     /// Where damaged bytes are kept; nowhere when the log is only looked at.
     quarantine: Option<Arc<Quarantine>>,
+    buffers: Arc<Buffers>,
     next_item: u64,
     unreadable_is_lost: bool,
     walk: Option<Walk>,
@@ -84,8 +86,17 @@ impl Reader {
                 .as_ref()
                 .is_none_or(|quarantine| quarantine.unreadable_is_lost()),
             quarantine,
+            buffers: Arc::default(),
             next_item: from_item,
             walk: None,
+        }
+    }
+
+    /// Payloads are read into this memory.
+    pub(crate) fn into_buffers(self, buffers: &Arc<Buffers>) -> Reader {
+        Reader {
+            buffers: Arc::clone(buffers),
+            ..self
         }
     }
 
@@ -117,7 +128,7 @@ impl Reader {
             let Some(walk) = &mut self.walk else {
                 return Ok(None);
             };
-            let found = walk.step(self.next_item);
+            let found = walk.step(self.next_item, &self.buffers);
             let segments = self.view.lock();
             let Some(segment) = segments.numbered(walk.number) else {
                 // Released meanwhile: what was found may be of another life of the file.
@@ -213,7 +224,7 @@ impl Walk {
         self.scan.extend(u64::from(end));
     }
 
-    fn step(&mut self, next_item: u64) -> Found {
+    fn step(&mut self, next_item: u64, buffers: &Arc<Buffers>) -> Found {
         match self.scan.next() {
             Step::End => Found::End,
             Step::Lost {
@@ -232,7 +243,7 @@ impl Walk {
                     position: header.position,
                     first_item: header.count.item,
                     items: header.items,
-                    payload: Bytes::copy_from_slice(frame.payload),
+                    payload: buffers.copy(frame.payload),
                 })
             }
         }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use flumen_core::{BoxFuture, Fault, Side};
-use flumen_wal::Log;
+use flumen_wal::{Buffers, Log};
 use tracing::warn;
 
 use super::core::Core;
@@ -26,6 +26,8 @@ pub(super) struct Owner {
     /// Nothing once it was released. A plain mutex suffices: it is held for a copy of the pointer.
     /// Before `ending`, so that the keeper's is the last hand on the log when it is told to end.
     log: Mutex<Option<Arc<Log>>>,
+    /// The log's memory for payloads.
+    buffers: Arc<Buffers>,
     kept: Kept,
     in_flight: Arc<AtomicU64>,
     bounds: LogBounds,
@@ -135,9 +137,11 @@ impl Owner {
     ) -> Result<Owner, Fault> {
         let ended: Arc<Ended> = Arc::default();
         let log = Arc::new(log);
+        let buffers = Arc::clone(log.buffers());
         let keeper = Keeper::new(Arc::clone(&core), Arc::clone(&log));
         let owner = Owner {
             log: Mutex::new(Some(log)),
+            buffers,
             kept,
             in_flight: Arc::default(),
             bounds,
@@ -173,6 +177,10 @@ impl Owner {
 
     pub(super) fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    pub(super) fn buffers(&self) -> &Arc<Buffers> {
+        &self.buffers
     }
 
     /// The log; nothing once it was released.

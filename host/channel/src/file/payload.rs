@@ -7,9 +7,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use flumen_core::batch::DecodeError;
 use flumen_core::{ComponentName, EventBatch};
+use flumen_wal::Buffers;
 
 use super::head::{HEAD_BYTES, Head, SEAL_BYTES_MAX, Tail};
 pub(crate) use super::snapshot::KeptRecord;
@@ -173,29 +174,58 @@ pub(crate) fn encode(
     record: Option<&Record>,
     tail: Tail,
 ) -> Result<Bytes, PayloadError> {
+    let mut memory = vec![0; encoded_length_max(events, record)?];
+    let length = encode_into(&mut memory, events, record, tail)?;
+    memory.truncate(length);
+    Ok(memory.into())
+}
+
+/// The same in memory that is used again.
+pub(crate) fn encode_in(
+    buffers: &Arc<Buffers>,
+    events: &EventBatch,
+    record: Option<&Record>,
+    tail: Tail,
+) -> Result<Bytes, PayloadError> {
+    let mut buffer = buffers.take(encoded_length_max(events, record)?);
+    let length = encode_into(buffer.memory(), events, record, tail)?;
+    Ok(buffer.filled(length))
+}
+
+fn encoded_length_max(events: &EventBatch, record: Option<&Record>) -> Result<usize, PayloadError> {
     let most = encoded_bytes_max(events, record);
-    let most = usize::try_from(most).map_err(|_| PayloadError::Length)?;
-    let mut bytes = Vec::with_capacity(most);
-    let mut head = Head {
-        size_bytes: events.body_bytes(),
-        tail,
-        ..Head::default()
-    };
-    bytes.resize(HEAD_BYTES, 0);
+    usize::try_from(most).map_err(|_| PayloadError::Length)
+}
+
+/// Encodes from the start of the memory, and says how much of it that takes.
+fn encode_into(
+    memory: &mut [u8],
+    events: &EventBatch,
+    record: Option<&Record>,
+    tail: Tail,
+) -> Result<usize, PayloadError> {
+    let (place, mut rest) = memory
+        .split_first_chunk_mut::<HEAD_BYTES>()
+        .ok_or(PayloadError::Length)?;
+    let room = rest.len();
     if !events.is_empty() {
-        let encoded = events.encode(&mut bytes);
+        let encoded = events.encode(&mut rest);
         encoded.map_err(|error| PayloadError::Batch(error.into()))?;
     }
-    head.batch_length = length(bytes.len() - HEAD_BYTES)?;
+    let batch = room - rest.len();
     if let Some(record) = record {
-        let before = bytes.len();
-        encode_record(record, &mut bytes)?;
-        head.records_length = length(bytes.len() - before)?;
+        encode_record(record, &mut rest)?;
     }
-    if let Some(place) = bytes.first_chunk_mut() {
-        *place = head.encode(MAGIC);
-    }
-    Ok(bytes.into())
+    let both = room - rest.len();
+    let head = Head {
+        size_bytes: events.body_bytes(),
+        tail,
+        batch_length: length(batch)?,
+        records_length: length(both - batch)?,
+        ..Head::default()
+    };
+    *place = head.encode(MAGIC);
+    Ok(HEAD_BYTES + both)
 }
 
 /// The events of a payload; the bodies share `bytes` where it is plain.
@@ -239,14 +269,18 @@ pub(crate) fn decode_record(
     reader.end(record).map(Some)
 }
 
-pub(super) fn encode_record(record: &Record, out: &mut Vec<u8>) -> Result<(), PayloadError> {
+pub(super) fn encode_record(record: &Record, out: &mut impl BufMut) -> Result<(), PayloadError> {
     let decider = record.decider.as_ref().map_or("", ComponentName::as_str);
     let (decider_length, bytes_length) = (length(decider.len())?, length(record.bytes.len())?);
-    out.extend_from_slice(&record.generation.to_le_bytes());
-    out.extend_from_slice(&decider_length.to_le_bytes());
-    out.extend_from_slice(&bytes_length.to_le_bytes());
-    out.extend_from_slice(decider.as_bytes());
-    out.extend_from_slice(&record.bytes);
+    let bytes = RECORD_OVERHEAD_BYTES + decider.len() + record.bytes.len();
+    if out.remaining_mut() < bytes {
+        return Err(PayloadError::Length);
+    }
+    out.put_u64_le(record.generation);
+    out.put_u32_le(decider_length);
+    out.put_u32_le(bytes_length);
+    out.put_slice(decider.as_bytes());
+    out.put_slice(&record.bytes);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flumen_core::future::ready;
 use flumen_core::{BoxFuture, EventBatch, Fault, FaultKind, Side};
-use flumen_wal::{AppendError, Appended};
+use flumen_wal::{AppendError, Appended, Buffers};
 
 use super::acks::Acks;
 use super::core::Core;
@@ -71,7 +71,11 @@ impl Granted {
         let ranges = owner.ranges_beside(most).min(ACK_RANGES_MAX);
         let (acks, forgotten) =
             core.with(|state, _| (state.acks.take_for_put(ranges), state.forgotten()));
-        let frame = Frame::encode(&core.keyring, &events, record.as_ref(), acks, forgotten);
+        let memory = Memory {
+            keys: &core.keyring,
+            buffers: owner.buffers(),
+        };
+        let frame = Frame::encode(memory, &events, record.as_ref(), acks, forgotten);
         let frame = frame.map_err(|(acks, error)| {
             core.with(|state, _| state.acks.put_back(acks));
             let message = format!("channel {}: a batch cannot be written", core.name);
@@ -111,10 +115,16 @@ struct Frame {
     released_bytes: u64,
 }
 
+/// Where payloads are encoded, and what they are sealed with.
+struct Memory<'a> {
+    keys: &'a Keyring,
+    buffers: &'a Arc<Buffers>,
+}
+
 impl Frame {
     /// Encodes events and their record, and the acknowledgements that ride with them.
     fn encode(
-        keys: &Keyring,
+        memory: Memory<'_>,
         events: &EventBatch,
         record: Option<&Record>,
         acks: Acks,
@@ -125,7 +135,8 @@ impl Frame {
             released_bytes,
             forgotten,
         };
-        let encoded = payload::encode(events, record, tail).and_then(|bytes| {
+        let Memory { keys, buffers } = memory;
+        let encoded = payload::encode_in(buffers, events, record, tail).and_then(|bytes| {
             // The events are kept as they were written: in one buffer of their own size, instead
             // of as slices that keep buffers of sources alive. What is acknowledged was read once.
             let head = Head::decode(&bytes, MAGIC)?;

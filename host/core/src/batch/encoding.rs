@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 
 use super::EventBatch;
 use super::bodies::{BodyColumn, Stretch};
@@ -96,13 +96,17 @@ impl From<BatchError> for DecodeError {
 }
 
 impl EventBatch {
-    /// Appends the encoding of the batch to `out`. The same events may have different encodings
+    /// Appends the encoding of the batch to `out`, which has room for
+    /// [`EventBatch::encoded_bytes_max`] bytes or grows. The same events may have different encodings
     /// (see the specification); each decodes to an equal batch.
     ///
     /// # Errors
-    /// [`BatchError`] never in practice: a batch that exists is within the limits that the reader
-    /// checks. `out` is then as it was.
-    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), BatchError> {
+    /// [`BatchError::NoRoom`] when `out` has too little room; another never in practice, because a
+    /// batch that exists is within the limits that the reader checks. `out` is then as it was.
+    pub fn encode(&self, out: &mut impl BufMut) -> Result<(), BatchError> {
+        if (out.remaining_mut() as u64) < self.encoded_bytes_max() {
+            return Err(BatchError::NoRoom);
+        }
         let delimiter = self.bodies.delimiter();
         let gaps = if delimiter.is_some() { self.len() } else { 0 };
         let data_len = usize::try_from(self.body_bytes)
@@ -110,18 +114,17 @@ impl EventBatch {
             .and_then(|bytes| bytes.checked_add(gaps))
             .filter(|len| *len <= BATCH_BODY_BYTES_MAX)
             .ok_or(BatchError::TooManyBodyBytes)?;
-        out.reserve(HEAD_BYTES + self.len() * 4 + data_len);
-        out.extend_from_slice(&MAGIC);
-        out.push(ENCODING_VERSION);
-        out.push(delimiter.map_or(0, |_| FLAG_DELIMITED));
-        out.push(delimiter.unwrap_or(0));
-        out.push(0);
+        out.put_slice(&MAGIC);
+        out.put_u8(ENCODING_VERSION);
+        out.put_u8(delimiter.map_or(0, |_| FLAG_DELIMITED));
+        out.put_u8(delimiter.unwrap_or(0));
+        out.put_u8(0);
         put_u32(out, self.len());
         put_u32(out, self.headers.len());
         put_u32(out, data_len);
         put_ends(out, self.bodies.stretches(&self.rows));
         for stretch in self.bodies.stretches(&self.rows) {
-            out.extend_from_slice(stretch.data);
+            out.put_slice(stretch.data);
         }
         for column in self.headers.iter() {
             self.encode_column(column, out);
@@ -150,31 +153,31 @@ impl EventBatch {
         HEAD_BYTES as u64 + 4 * rows + self.body_bytes + gaps + columns.sum::<u64>()
     }
 
-    fn encode_column(&self, column: &HeaderColumn, out: &mut Vec<u8>) {
+    fn encode_column(&self, column: &HeaderColumn, out: &mut impl BufMut) {
         put_text(out, column.name.as_str());
         let values = match &column.values {
             HeaderValues::Constant(value) => {
-                out.push(COLUMN_CONSTANT);
+                out.put_u8(COLUMN_CONSTANT);
                 put_text(out, value);
                 return;
             }
             HeaderValues::Column(values) => values,
         };
         if values.is_full_over(&self.rows) {
-            out.push(COLUMN_FULL);
+            out.put_u8(COLUMN_FULL);
         } else {
-            out.push(COLUMN_SPARSE);
+            out.put_u8(COLUMN_SPARSE);
             let mut present = Presence::default();
             self.rows
                 .iter()
                 .for_each(|row| present.push(values.has(row)));
             for word in present.words() {
-                out.extend_from_slice(&word.to_le_bytes());
+                out.put_u64_le(*word);
             }
         }
         put_ends(out, values.stretches(&self.rows));
         for stretch in values.stretches(&self.rows) {
-            out.extend_from_slice(stretch.data);
+            out.put_slice(stretch.data);
         }
     }
 
@@ -237,24 +240,29 @@ fn decode_bodies(
 }
 
 /// Lengths in a batch are bounded far below `u32::MAX`.
-fn put_u32(out: &mut Vec<u8>, value: usize) {
-    out.extend_from_slice(&row_number(value).to_le_bytes());
+fn put_u32(out: &mut impl BufMut, value: usize) {
+    out.put_u32_le(row_number(value));
 }
 
-fn put_text(out: &mut Vec<u8>, text: &str) {
+fn put_text(out: &mut impl BufMut, text: &str) {
     put_u32(out, text.len());
-    out.extend_from_slice(text.as_bytes());
+    out.put_slice(text.as_bytes());
 }
+
+/// Ends that are put at once: enough for the compiler to make vector instructions of them.
+const ENDS_AT_ONCE: usize = 256;
 
 /// Appends the ends of these stretches as they are when the stretches stand end to end.
-fn put_ends<'a>(out: &mut Vec<u8>, stretches: impl Iterator<Item = Stretch<'a>>) {
+fn put_ends<'a>(out: &mut impl BufMut, stretches: impl Iterator<Item = Stretch<'a>>) {
     let mut base = 0;
+    let mut bytes = [[0; 4]; ENDS_AT_ONCE];
     for stretch in stretches {
-        let start = out.len();
-        out.resize(start + stretch.ends.len() * 4, 0);
-        let (slots, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut();
-        for (slot, end) in slots.iter_mut().zip(stretch.ends) {
-            *slot = (end - stretch.base + base).to_le_bytes();
+        for ends in stretch.ends.chunks(ENDS_AT_ONCE) {
+            for (slot, end) in bytes.iter_mut().zip(ends) {
+                *slot = (end - stretch.base + base).to_le_bytes();
+            }
+            let filled = bytes.get(..ends.len()).unwrap_or_default();
+            out.put_slice(filled.as_flattened());
         }
         base += row_number(stretch.data.len());
     }

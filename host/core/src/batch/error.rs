@@ -48,6 +48,8 @@ pub enum BatchError {
     RowCount,
     /// The same header name twice: in one event, one edit, or one encoded batch.
     DuplicateHeader,
+    /// Too little room for the encoding.
+    NoRoom,
 }
 
 impl fmt::Display for BatchError {
@@ -98,6 +100,7 @@ impl fmt::Display for BatchError {
             BatchError::RowRange => f.write_str("a row number past the last row"),
             BatchError::RowCount => f.write_str("not one value per event"),
             BatchError::DuplicateHeader => f.write_str("the same header name twice"),
+            BatchError::NoRoom => f.write_str("too little room for the encoding of a batch"),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::buffers::Buffers;
 use crate::error::Failure;
 use crate::io::LogIo;
 use crate::options::{Durability, Options};
@@ -19,6 +20,10 @@ mod change;
 
 pub use change::ChangeError;
 
+/// How long nothing has come when memory is given back that only a log in use needs, where no proof is
+/// due at such a time anyway.
+const REST_DELAY: Duration = Duration::from_millis(10);
+
 /// What the users of a log and its own thread share.
 pub(super) struct Shared {
     pub(super) io: Arc<dyn LogIo>,
@@ -26,6 +31,7 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) quarantine: Arc<Quarantine>,
     pub(super) queue: Queue,
+    pub(super) buffers: Arc<Buffers>,
     group_bytes_max: u64,
     /// Held by the one who leads, from a commit to its last answer, so that answers are in the
     /// order of the log. Nothing after a panic.
@@ -36,22 +42,26 @@ pub(super) struct Shared {
 struct Writing {
     writer: Writer,
     options: Options,
+    buffers: Arc<Buffers>,
     /// Since when something that was confirmed is not durable.
     unsynced_since: Option<Instant>,
 }
 
 impl Shared {
     pub(super) fn new(io: Arc<dyn LogIo>, writer: Writer, options: Options) -> Shared {
+        let buffers: Arc<Buffers> = Arc::default();
         Shared {
             io,
             view: Arc::clone(writer.view()),
             counters: Arc::clone(writer.counters()),
             quarantine: Arc::clone(writer.quarantine()),
             queue: Queue::default(),
+            buffers: Arc::clone(&buffers),
             group_bytes_max: options.group_bytes_max(),
             writing: Mutex::new(Some(Writing {
                 writer,
                 options,
+                buffers,
                 unsynced_since: None,
             })),
         }
@@ -203,6 +213,7 @@ impl Writing {
             None => {
                 self.writer.witness();
                 self.writer.shrink();
+                self.buffers.rest();
             }
         }
         self.due()
@@ -221,7 +232,8 @@ impl Writing {
             return since.checked_add(interval);
         }
         let proves = self.options.durability != Durability::Os && self.writer.wants_witness();
-        let delay = self.options.witness_delay.filter(|_| proves)?;
+        let witness = self.options.witness_delay.filter(|_| proves);
+        let delay = witness.or_else(|| self.buffers.is_in_use().then_some(REST_DELAY))?;
         Instant::now().checked_add(delay)
     }
 }

@@ -224,6 +224,35 @@ fn a_file_for_the_next_segment_is_made_ahead() {
 }
 
 #[test]
+fn a_log_at_rest_keeps_no_memory_for_payloads() {
+    for durability in [Durability::Sync, Durability::Os] {
+        let disk = Disk::new(64 * 1024 * 1024, 1);
+        let options = Options {
+            durability,
+            ..options()
+        };
+        let (log, _) = Log::open(disk.io(), options, Box::new(())).unwrap();
+        for _ in 0..2 {
+            let mut buffer = log.buffers().take(200 * 1024);
+            buffer.memory().fill(7);
+            let large = Record {
+                items: 1,
+                payload: buffer.filled(200 * 1024),
+                ..Record::default()
+            };
+            log.append_and_wait(large).unwrap();
+            while log.buffers().is_in_use() {
+                thread::yield_now();
+            }
+            assert_eq!(log.buffers().kept_bytes(), 0);
+        }
+        let read = log.reader(0).next().unwrap();
+        assert!(matches!(read, Some(Read::Frame { payload, .. }) if payload.len() == 200 * 1024));
+        log.close().unwrap();
+    }
+}
+
+#[test]
 fn what_is_confirmed_early_is_synced_in_time() {
     let disk = Disk::new(64 * 1024 * 1024, 1);
     let options = Options {

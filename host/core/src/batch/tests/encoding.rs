@@ -382,3 +382,21 @@ proptest! {
         assert_eq!(decoded, part);
     }
 }
+
+#[test]
+fn a_batch_is_encoded_into_room_that_suffices_and_no_other() {
+    let batch = golden_batch();
+    let mut grown = Vec::new();
+    batch.encode(&mut grown).expect("within the limits");
+    let most = usize::try_from(batch.encoded_bytes_max()).expect("a small batch");
+    let mut memory = vec![0xee; most];
+    let mut room = memory.as_mut_slice();
+    batch.encode(&mut room).expect("room");
+    let left = room.len();
+    memory.truncate(most - left);
+    assert_eq!(memory, grown);
+    let mut memory = vec![0xee; most - 1];
+    let error = batch.encode(&mut memory.as_mut_slice());
+    assert_eq!(error, Err(BatchError::NoRoom));
+    assert!(memory.iter().all(|byte| *byte == 0xee));
+}

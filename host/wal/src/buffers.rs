@@ -1,0 +1,239 @@
+//! Memory for payloads.
+//!
+//! Small ones are the allocator's. A large one is a mapping of its own: it is used again as long as
+//! the log is in use, so that its pages need not be made anew, and given back to the system when the
+//! log rests. An allocator would cut such blocks from heaps that one small block behind them keeps
+//! as large as they ever were.
+//!
+//! Bounds: what is kept for the next is at most [`KEPT_BYTES_MAX`]; what is in use is the matter of
+//! those who use it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use bytes::Bytes;
+use memmap2::MmapMut;
+
+/// The size from which on memory is a mapping of its own: that from which on the allocator of the
+/// system does the same, until it has learnt otherwise.
+const MAPPED_FROM: usize = 128 * 1024;
+
+/// Bytes that are kept for the next: two of the largest groups, so that some writers with large
+/// batches find what those before them had.
+const KEPT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The memory of one log, shared by all who fill payloads or read them.
+#[derive(Default)]
+pub struct Buffers {
+    /// A plain mutex suffices: it is held for a push or for finding one of the right size.
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    mappings: Vec<MmapMut>,
+    bytes: usize,
+    /// Some was taken since the log rested, so what comes back is kept.
+    is_in_use: bool,
+}
+
+/// Memory to be filled.
+pub struct Buffer {
+    memory: Memory,
+    home: Weak<Buffers>,
+}
+
+enum Memory {
+    Heap(Vec<u8>),
+    Mapped(MmapMut),
+    /// Given back.
+    Nothing,
+}
+
+impl Buffers {
+    /// Memory of at least this size, with any content.
+    pub fn take(self: &Arc<Self>, length: usize) -> Buffer {
+        let mapped = match length {
+            0..MAPPED_FROM => None,
+            // Sizes of a few kinds, so that one fits the next. What is not touched takes nothing.
+            _ => self.mapping(length.next_power_of_two()),
+        };
+        Buffer {
+            memory: match mapped {
+                Some(mapping) => Memory::Mapped(mapping),
+                None => Memory::Heap(vec![0; length]),
+            },
+            home: Arc::downgrade(self),
+        }
+    }
+
+    /// A payload with these bytes.
+    pub(crate) fn copy(self: &Arc<Self>, bytes: &[u8]) -> Bytes {
+        let mut buffer = self.take(bytes.len());
+        if let Some(memory) = buffer.memory().get_mut(..bytes.len()) {
+            memory.copy_from_slice(bytes);
+        }
+        buffer.filled(bytes.len())
+    }
+
+    /// Gives back to the system what is kept, and what comes back before any is taken again.
+    pub(crate) fn rest(&self) {
+        let kept = std::mem::take(&mut *self.lock());
+        // Not under the lock: the system takes its time.
+        drop(kept);
+    }
+
+    /// Whether large memory was taken since the log rested.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.lock().is_in_use
+    }
+
+    /// Bytes that are kept for the next.
+    pub fn kept_bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    fn mapping(&self, length: usize) -> Option<MmapMut> {
+        let mut kept = self.lock();
+        kept.is_in_use = true;
+        let place = kept.mappings.iter().rposition(|own| own.len() == length);
+        let found = place.map(|place| kept.mappings.swap_remove(place));
+        if found.is_some() {
+            kept.bytes -= length;
+        }
+        drop(kept);
+        // Where the system gives none there is the allocator.
+        found.or_else(|| MmapMut::map_anon(length).ok())
+    }
+
+    fn keep(&self, mapping: MmapMut) {
+        let mut kept = self.lock();
+        let bytes = kept.bytes.saturating_add(mapping.len());
+        if kept.is_in_use && bytes <= KEPT_BYTES_MAX {
+            kept.bytes = bytes;
+            kept.mappings.push(mapping);
+        } else {
+            drop(kept);
+            drop(mapping);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Buffer {
+    /// All of it.
+    pub fn memory(&mut self) -> &mut [u8] {
+        match &mut self.memory {
+            Memory::Heap(bytes) => bytes,
+            Memory::Mapped(mapping) => mapping,
+            Memory::Nothing => &mut [],
+        }
+    }
+
+    /// The first bytes of it, as many as were filled. The memory comes back when the last of them is
+    /// dropped.
+    pub fn filled(mut self, length: usize) -> Bytes {
+        match std::mem::replace(&mut self.memory, Memory::Nothing) {
+            Memory::Heap(mut bytes) => {
+                bytes.truncate(length);
+                bytes.into()
+            }
+            memory => {
+                self.memory = memory;
+                Bytes::from_owner(Filled {
+                    buffer: self,
+                    length,
+                })
+            }
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Memory::Mapped(mapping) = std::mem::replace(&mut self.memory, Memory::Nothing)
+            && let Some(home) = self.home.upgrade()
+        {
+            home.keep(mapping);
+        }
+    }
+}
+
+struct Filled {
+    buffer: Buffer,
+    length: usize,
+}
+
+impl AsRef<[u8]> for Filled {
+    fn as_ref(&self) -> &[u8] {
+        let memory: &[u8] = match &self.buffer.memory {
+            Memory::Heap(bytes) => bytes,
+            Memory::Mapped(mapping) => mapping,
+            Memory::Nothing => &[],
+        };
+        memory.get(..self.length).unwrap_or(memory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(buffers: &Arc<Buffers>, length: usize, byte: u8) -> Bytes {
+        let mut buffer = buffers.take(length);
+        assert!(buffer.memory().len() >= length);
+        buffer.memory()[..length].fill(byte);
+        buffer.filled(length)
+    }
+
+    #[test]
+    fn bytes_of_any_length_are_those_that_were_filled_in() {
+        let buffers: Arc<Buffers> = Arc::default();
+        for length in [0, 1, MAPPED_FROM - 1, MAPPED_FROM, MAPPED_FROM + 1, 3 << 20] {
+            let bytes = filled(&buffers, length, 7);
+            assert_eq!(bytes.len(), length);
+            assert!(bytes.iter().all(|byte| *byte == 7));
+            assert_eq!(buffers.copy(&bytes), bytes);
+        }
+    }
+
+    #[test]
+    fn large_memory_is_used_again_until_the_log_rests() {
+        let buffers: Arc<Buffers> = Arc::default();
+        let bytes = filled(&buffers, MAPPED_FROM, 1);
+        let place = bytes.as_ptr();
+        let part = bytes.slice(10..20);
+        drop(bytes);
+        assert_eq!(buffers.kept_bytes(), 0, "a part of it is in use");
+        drop(part);
+        assert_eq!(buffers.kept_bytes(), MAPPED_FROM);
+        let next = filled(&buffers, MAPPED_FROM, 2);
+        assert_eq!(next.as_ptr(), place);
+        let late = filled(&buffers, MAPPED_FROM, 3);
+        drop(next);
+        buffers.rest();
+        assert_eq!(buffers.kept_bytes(), 0);
+        assert!(!buffers.is_in_use());
+        drop(late);
+        assert_eq!(buffers.kept_bytes(), 0, "nobody is there to use it again");
+    }
+
+    #[test]
+    fn no_more_is_kept_than_the_bound() {
+        let buffers: Arc<Buffers> = Arc::default();
+        let many: Vec<Bytes> = (0..20).map(|_| filled(&buffers, 1 << 20, 3)).collect();
+        drop(many);
+        assert_eq!(buffers.kept_bytes(), KEPT_BYTES_MAX);
+        assert_eq!(buffers.lock().mappings.len(), KEPT_BYTES_MAX >> 20);
+    }
+
+    #[test]
+    fn what_outlives_its_log_goes_back_to_the_system() {
+        let buffers: Arc<Buffers> = Arc::default();
+        let bytes = filled(&buffers, MAPPED_FROM, 4);
+        drop(buffers);
+        assert!(bytes.iter().all(|byte| *byte == 4));
+    }
+}
