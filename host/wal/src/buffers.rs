@@ -1,9 +1,9 @@
 //! Memory for payloads.
 //!
-//! Small ones are the allocator's. A large one is a mapping of its own: it is used again as long as
-//! the log is in use, so that its pages need not be made anew, and given back to the system when the
-//! log rests. An allocator would cut such blocks from heaps that one small block behind them keeps
-//! as large as they ever were.
+//! Small ones are the allocator's. Those that are not small are used again as long as the log is in
+//! use, so that their pages need not be made anew, and let go when it rests. A large one is a mapping
+//! of its own, which then goes back to the system: an allocator would cut such blocks from heaps that
+//! one small block behind them keeps as large as they ever were.
 //!
 //! Bounds: what is kept for the next is at most [`KEPT_BYTES_MAX`]; what is in use is the matter of
 //! those who use it.
@@ -12,6 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use memmap2::MmapMut;
+
+/// The size from which on memory is used again: a few pages, below which making it anew costs less.
+const KEPT_FROM: usize = 16 * 1024;
 
 /// The size from which on memory is a mapping of its own: that from which on the allocator of the
 /// system does the same, until it has learnt otherwise.
@@ -30,7 +33,7 @@ pub struct Buffers {
 
 #[derive(Default)]
 struct Kept {
-    mappings: Vec<MmapMut>,
+    memories: Vec<Memory>,
     bytes: usize,
     /// Some was taken since the log rested, so what comes back is kept.
     is_in_use: bool,
@@ -39,29 +42,50 @@ struct Kept {
 /// Memory to be filled.
 pub struct Buffer {
     memory: Memory,
+    /// Nobody for what is small.
     home: Weak<Buffers>,
 }
 
 enum Memory {
     Heap(Vec<u8>),
     Mapped(MmapMut),
-    /// Given back.
-    Nothing,
+}
+
+impl Memory {
+    fn new(length: usize) -> Memory {
+        let mapped = match length {
+            0..MAPPED_FROM => None,
+            _ => MmapMut::map_anon(length).ok(),
+        };
+        // Where the system gives none there is the allocator.
+        mapped.map_or_else(|| Memory::Heap(vec![0; length]), Memory::Mapped)
+    }
+
+    fn nothing() -> Memory {
+        Memory::Heap(Vec::new())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Memory::Heap(bytes) => bytes,
+            Memory::Mapped(mapping) => mapping,
+        }
+    }
 }
 
 impl Buffers {
     /// Memory of at least this size, with any content.
     pub fn take(self: &Arc<Self>, length: usize) -> Buffer {
-        let mapped = match length {
-            0..MAPPED_FROM => None,
-            // Sizes of a few kinds, so that one fits the next. What is not touched takes nothing.
-            _ => self.mapping(length.next_power_of_two()),
-        };
+        if length < KEPT_FROM {
+            return Buffer {
+                memory: Memory::Heap(vec![0; length]),
+                home: Weak::new(),
+            };
+        }
+        // Sizes of a few kinds, so that one fits the next. What is not touched takes nothing.
+        let length = length.next_power_of_two();
         Buffer {
-            memory: match mapped {
-                Some(mapping) => Memory::Mapped(mapping),
-                None => Memory::Heap(vec![0; length]),
-            },
+            memory: self.kept(length).unwrap_or_else(|| Memory::new(length)),
             home: Arc::downgrade(self),
         }
     }
@@ -92,28 +116,25 @@ impl Buffers {
         self.lock().bytes
     }
 
-    fn mapping(&self, length: usize) -> Option<MmapMut> {
+    /// One of exactly this size, the warmest.
+    fn kept(&self, length: usize) -> Option<Memory> {
         let mut kept = self.lock();
         kept.is_in_use = true;
-        let place = kept.mappings.iter().rposition(|own| own.len() == length);
-        let found = place.map(|place| kept.mappings.swap_remove(place));
-        if found.is_some() {
-            kept.bytes -= length;
-        }
-        drop(kept);
-        // Where the system gives none there is the allocator.
-        found.or_else(|| MmapMut::map_anon(length).ok())
+        let fits = |own: &Memory| own.bytes().len() == length;
+        let place = kept.memories.iter().rposition(fits)?;
+        kept.bytes -= length;
+        Some(kept.memories.remove(place))
     }
 
-    fn keep(&self, mapping: MmapMut) {
+    fn keep(&self, memory: Memory) {
         let mut kept = self.lock();
-        let bytes = kept.bytes.saturating_add(mapping.len());
+        let bytes = kept.bytes.saturating_add(memory.bytes().len());
         if kept.is_in_use && bytes <= KEPT_BYTES_MAX {
             kept.bytes = bytes;
-            kept.mappings.push(mapping);
+            kept.memories.push(memory);
         } else {
             drop(kept);
-            drop(mapping);
+            drop(memory);
         }
     }
 
@@ -128,35 +149,30 @@ impl Buffer {
         match &mut self.memory {
             Memory::Heap(bytes) => bytes,
             Memory::Mapped(mapping) => mapping,
-            Memory::Nothing => &mut [],
         }
     }
 
     /// The first bytes of it, as many as were filled. The memory comes back when the last of them is
     /// dropped.
     pub fn filled(mut self, length: usize) -> Bytes {
-        match std::mem::replace(&mut self.memory, Memory::Nothing) {
-            Memory::Heap(mut bytes) => {
-                bytes.truncate(length);
-                bytes.into()
-            }
-            memory => {
-                self.memory = memory;
-                Bytes::from_owner(Filled {
-                    buffer: self,
-                    length,
-                })
-            }
+        if self.memory.bytes().len() < KEPT_FROM
+            && let Memory::Heap(bytes) = &mut self.memory
+        {
+            let mut bytes = std::mem::take(bytes);
+            bytes.truncate(length);
+            return bytes.into();
         }
+        Bytes::from_owner(Filled {
+            buffer: self,
+            length,
+        })
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Memory::Mapped(mapping) = std::mem::replace(&mut self.memory, Memory::Nothing)
-            && let Some(home) = self.home.upgrade()
-        {
-            home.keep(mapping);
+        if let Some(home) = self.home.upgrade() {
+            home.keep(std::mem::replace(&mut self.memory, Memory::nothing()));
         }
     }
 }
@@ -168,11 +184,7 @@ struct Filled {
 
 impl AsRef<[u8]> for Filled {
     fn as_ref(&self) -> &[u8] {
-        let memory: &[u8] = match &self.buffer.memory {
-            Memory::Heap(bytes) => bytes,
-            Memory::Mapped(mapping) => mapping,
-            Memory::Nothing => &[],
-        };
+        let memory = self.buffer.memory.bytes();
         memory.get(..self.length).unwrap_or(memory)
     }
 }
@@ -191,7 +203,16 @@ mod tests {
     #[test]
     fn bytes_of_any_length_are_those_that_were_filled_in() {
         let buffers: Arc<Buffers> = Arc::default();
-        for length in [0, 1, MAPPED_FROM - 1, MAPPED_FROM, MAPPED_FROM + 1, 3 << 20] {
+        for length in [
+            0,
+            1,
+            KEPT_FROM - 1,
+            KEPT_FROM,
+            MAPPED_FROM - 1,
+            MAPPED_FROM,
+            MAPPED_FROM + 1,
+            3 << 20,
+        ] {
             let bytes = filled(&buffers, length, 7);
             assert_eq!(bytes.len(), length);
             assert!(bytes.iter().all(|byte| *byte == 7));
@@ -200,18 +221,23 @@ mod tests {
     }
 
     #[test]
-    fn large_memory_is_used_again_until_the_log_rests() {
+    fn memory_is_used_again_until_the_log_rests() {
+        used_again(KEPT_FROM);
+        used_again(MAPPED_FROM);
+    }
+
+    fn used_again(length: usize) {
         let buffers: Arc<Buffers> = Arc::default();
-        let bytes = filled(&buffers, MAPPED_FROM, 1);
+        let bytes = filled(&buffers, length, 1);
         let place = bytes.as_ptr();
         let part = bytes.slice(10..20);
         drop(bytes);
         assert_eq!(buffers.kept_bytes(), 0, "a part of it is in use");
         drop(part);
-        assert_eq!(buffers.kept_bytes(), MAPPED_FROM);
-        let next = filled(&buffers, MAPPED_FROM, 2);
+        assert_eq!(buffers.kept_bytes(), length);
+        let next = filled(&buffers, length, 2);
         assert_eq!(next.as_ptr(), place);
-        let late = filled(&buffers, MAPPED_FROM, 3);
+        let late = filled(&buffers, length, 3);
         drop(next);
         buffers.rest();
         assert_eq!(buffers.kept_bytes(), 0);
@@ -226,7 +252,7 @@ mod tests {
         let many: Vec<Bytes> = (0..20).map(|_| filled(&buffers, 1 << 20, 3)).collect();
         drop(many);
         assert_eq!(buffers.kept_bytes(), KEPT_BYTES_MAX);
-        assert_eq!(buffers.lock().mappings.len(), KEPT_BYTES_MAX >> 20);
+        assert_eq!(buffers.lock().memories.len(), KEPT_BYTES_MAX >> 20);
     }
 
     #[test]
