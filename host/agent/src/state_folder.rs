@@ -233,13 +233,15 @@ impl StateFolder {
     }
 
     /// Takes in the commits that durable channels have kept, in the order of their generations. What
-    /// is known already stays as it is.
+    /// is known already stays as it is. Until then the floor is that of the earlier life: a commit
+    /// that was under way at its end is above it, though a later one has ended.
     pub(crate) fn recover(&self, commits: BTreeMap<u64, Vec<Change>>) {
         let _whole = self.hold();
         for (generation, changes) in commits {
             self.shared
                 .change(|memory| memory.recover(generation, changes));
         }
+        self.shared.change(Memory::decided);
     }
 
     /// Ready when everything up to a higher generation than `known` is on disk, with that generation;
