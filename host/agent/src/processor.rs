@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use flumen_core::channel::{Channel, PutPart, SourceState, put_all};
+use flumen_core::channel::{Channel, PutError, PutPart, SourceState, put_all};
 use flumen_core::selector::{ChannelSelector, Route};
 use flumen_core::source::{ChannelProcessor, ProcessError, ProcessFailure};
 use flumen_core::state::{PendingState, StateRecord};
@@ -100,9 +100,13 @@ impl Pipeline {
             Some(generation) => pending.record(generation, &parts, state)?,
             None => None,
         };
-        put_all(&parts, record.as_ref())
-            .await
-            .map_err(ProcessFailure::Put)?;
+        if let Err(error) = put_all(&parts, record.as_ref()).await {
+            if let (PutError::CommitFailed { is_open: true, .. }, Some(own)) = (&error, generation)
+            {
+                own.leave_open();
+            }
+            return Err(ProcessFailure::Put(error).into());
+        }
         pending.commit(generation.as_ref(), state, states);
         for (stage, found) in &found {
             stage.committed(found);

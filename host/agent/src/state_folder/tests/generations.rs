@@ -75,6 +75,20 @@ async fn a_commit_under_way_at_a_kill_is_above_the_floor_until_the_channels_have
 }
 
 #[tokio::test]
+async fn a_commit_that_is_left_open_is_for_the_next_life_to_decide() {
+    let rig = Rig::new();
+    let states = rig.open(NEVER);
+    let first = commit(&states, "c", "k", b"1");
+    states.begin().unwrap().leave_open();
+    let third = commit(&states, "c", "k", b"3");
+    assert!(states.close(DEADLINE).await);
+    let states = rig.open(NEVER);
+    assert_eq!(states.floor(), first);
+    states.recover(BTreeMap::new());
+    assert_eq!(states.floor(), third);
+}
+
+#[tokio::test]
 async fn what_a_channel_kept_is_taken_in_once_and_never_over_newer_state() {
     let rig = Rig::new();
     let states = rig.open(NEVER);
