@@ -304,8 +304,10 @@ pub(crate) fn play(scenario: &Scenario, choice: &Choice) -> Result<Outcome> {
             folder: folder.path().to_owned(),
         };
         rounds += 1;
-        let violations = (scenario.round)(&round)
-            .with_context(|| format!("{}, round {number}", scenario.name))?;
+        let violations = (scenario.round)(&round).with_context(|| {
+            let store = choice.kind.name();
+            format!("{} on the store {store}, round {number}", scenario.name)
+        })?;
         if !violations.is_empty() {
             broken = Some((number, violations));
             break;
