@@ -233,13 +233,15 @@ impl StateFolder {
     }
 
     /// Takes in the commits that durable channels have kept, in the order of their generations. What
-    /// is known already stays as it is.
+    /// is known already stays as it is. Until then the floor is that of the earlier life: a commit
+    /// that was under way at its end is above it, though a later one has ended.
     pub(crate) fn recover(&self, commits: BTreeMap<u64, Vec<Change>>) {
         let _whole = self.hold();
         for (generation, changes) in commits {
             self.shared
                 .change(|memory| memory.recover(generation, changes));
         }
+        self.shared.change(Memory::decided);
     }
 
     /// Ready when everything up to a higher generation than `known` is on disk, with that generation;
@@ -346,6 +348,12 @@ impl Generation<'_> {
     /// Its number.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// It does not end in this life: the next start asks the channels whether it counts. The floor
+    /// stays below it, and channels keep their records, up to their bound.
+    pub(crate) fn leave_open(self) {
+        std::mem::forget(self);
     }
 
     /// Notes that the state of an owner is that of this generation now. Under the same hold as the

@@ -150,7 +150,7 @@ pub trait Permit: Send {
     ///
     /// # Errors
     /// A fault of the channel's store; the events are not in the channel, and the caller still has
-    /// its batch.
+    /// its batch. A restart may find them nonetheless when the fault is [`Fault::is_uncertain`].
     fn commit(
         self: Box<Self>,
         record: Option<StateRecord>,

@@ -56,6 +56,7 @@ pub struct Fault {
     side: Side,
     message: String,
     retry_after: Option<Duration>,
+    is_uncertain: bool,
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -68,6 +69,7 @@ impl Fault {
             side,
             message: message.into(),
             retry_after: None,
+            is_uncertain: false,
             cause: None,
         }
     }
@@ -94,6 +96,18 @@ impl Fault {
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// Nobody knows whether what failed took place all the same. A restart may find that it did.
+    #[must_use]
+    pub fn uncertain(mut self) -> Self {
+        self.is_uncertain = true;
+        self
+    }
+
+    /// Whether what failed may have taken place all the same.
+    pub fn is_uncertain(&self) -> bool {
+        self.is_uncertain
     }
 
     /// What the fault means for what was being done.

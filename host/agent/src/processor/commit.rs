@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use flumen_core::channel::{PutPart, SourceState, put_all};
+use flumen_core::channel::{PutError, PutPart, SourceState, put_all};
 use flumen_core::source::ProcessFailure;
 use flumen_core::state::{PendingState, StateRecord};
 use flumen_core::{BoxFuture, ComponentName, Fault, Side};
@@ -61,9 +61,13 @@ impl Commit {
             Some(generation) => self.pending.record(generation, &self.parts, state)?,
             None => None,
         };
-        put_all(&self.parts, record.as_ref())
-            .await
-            .map_err(ProcessFailure::Put)?;
+        if let Err(error) = put_all(&self.parts, record.as_ref()).await {
+            if let (PutError::CommitFailed { is_open: true, .. }, Some(own)) = (&error, generation)
+            {
+                own.leave_open();
+            }
+            return Err(ProcessFailure::Put(error));
+        }
         self.pending
             .commit(generation.as_ref(), state, &self.states);
         for (stage, found) in &self.found {

@@ -8,6 +8,9 @@ pub(super) struct Generations {
     next: u64,
     /// As many as commits are under way.
     open: BTreeSet<u64>,
+    /// The floor of an earlier life that gave out more: of those above it some may have been under
+    /// way when it ended. Until their channels have decided them it is the floor of this life too.
+    undecided_above: Option<u64>,
 }
 
 impl Default for Generations {
@@ -16,6 +19,7 @@ impl Default for Generations {
         Self {
             next: 1,
             open: BTreeSet::new(),
+            undecided_above: None,
         }
     }
 }
@@ -34,7 +38,20 @@ impl Generations {
 
     /// Every generation up to this one has ended.
     pub(super) fn floor(&self) -> u64 {
-        self.open.first().copied().unwrap_or(self.next) - 1
+        let own = self.open.first().copied().unwrap_or(self.next) - 1;
+        own.min(self.undecided_above.unwrap_or(own))
+    }
+
+    /// Goes on from an earlier life with this floor, of which later generations were seen.
+    pub(super) fn load(&mut self, floor: u64, seen: u64) {
+        self.pass(floor.max(seen));
+        self.undecided_above = Some(floor).filter(|floor| *floor < seen);
+    }
+
+    /// The channels have decided what was under way when the earlier life ended. Whether that was not
+    /// known before.
+    pub(super) fn decided(&mut self) -> bool {
+        self.undecided_above.take().is_some()
     }
 
     /// No generation up to this one is given out again.
@@ -62,5 +79,18 @@ mod tests {
         generations.pass(3);
         assert_eq!(generations.begin(), 10, "numbers never come again");
         assert_eq!(generations.floor(), 9);
+    }
+
+    #[test]
+    fn what_was_under_way_at_the_end_of_a_life_is_not_below_the_floor_of_the_next() {
+        let mut generations = Generations::default();
+        generations.load(4, 6);
+        assert_eq!(generations.floor(), 4, "the fifth may have been open");
+        let seventh = generations.begin();
+        generations.end(seventh);
+        assert_eq!((seventh, generations.floor()), (7, 4));
+        assert!(generations.decided());
+        assert_eq!(generations.floor(), 7);
+        assert!(!generations.decided());
     }
 }

@@ -150,6 +150,7 @@ impl Memory {
 
     /// Takes in what a file kept. What was put before it was opened is newer.
     pub(super) fn load(&mut self, kept: Kept) {
+        let (mut floor, mut seen) = (0, 0);
         for (key, value) in kept {
             match key {
                 Key::State(component, key) => {
@@ -166,11 +167,12 @@ impl Memory {
                     let generation = number(&value);
                     let applied = self.applied.entry(owner).or_default();
                     *applied = generation.max(*applied);
-                    self.generations.pass(generation);
+                    seen = generation.max(seen);
                 }
-                Key::Floor => self.generations.pass(number(&value)),
+                Key::Floor => floor = number(&value),
             }
         }
+        self.generations.load(floor, seen);
         self.is_loaded = true;
     }
 
@@ -223,6 +225,15 @@ impl Memory {
             self.applied(owner, generation);
         }
         self.wake_if_idle();
+    }
+
+    /// All commits of earlier lives were taken in, or withdrawn.
+    pub(super) fn decided(&mut self) {
+        if self.generations.decided() {
+            self.commits += 1;
+            note(&mut self.changed, || Key::Floor);
+            self.wake_if_idle();
+        }
     }
 
     pub(super) fn is_loaded(&self) -> bool {

@@ -176,7 +176,8 @@ impl Core {
                      transaction; lower the batch size of the source"
                 ),
             ),
-            LogRefusal::Failed(failure) | LogRefusal::Unknown(failure) => self.failed(failure),
+            LogRefusal::Failed(failure) => self.failed(failure),
+            LogRefusal::Unknown(failure) => self.failed(failure).uncertain(),
             LogRefusal::NotThere { .. } => {
                 Fault::new(FaultKind::Broken, Side::Component, self.message(refusal))
             }

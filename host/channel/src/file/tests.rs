@@ -10,6 +10,7 @@ mod model;
 mod restart;
 mod rig;
 mod sealed;
+mod several;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -24,6 +24,10 @@ pub enum PutError {
         fault: Fault,
         /// The channels that already have the events.
         committed: Vec<ComponentName>,
+        /// Whether durable channels may have a part of the put that nobody can withdraw now. The next
+        /// start decides it, by the rule for puts that were under way: until then the generation of
+        /// the record has not ended.
+        is_open: bool,
     },
 }
 
@@ -89,6 +93,7 @@ async fn commit_each(
                 channel: part.channel.name().clone(),
                 fault,
                 committed,
+                is_open: false,
             });
         }
         // Names are collected for the error only; the usual put has one part and pays nothing.
@@ -106,10 +111,11 @@ async fn commit_decided(
     parts: &[PutPart],
     record: &StateRecord,
 ) -> Result<(), PutError> {
-    let failed = |part: &PutPart, fault| PutError::CommitFailed {
+    let failed = |part: &PutPart, fault, is_open| PutError::CommitFailed {
         channel: part.channel.name().clone(),
         fault,
         committed: Vec::new(),
+        is_open,
     };
     let pairs = permits.into_iter().zip(parts);
     let (mut durable, passing): (Vec<_>, Vec<_>) =
@@ -123,30 +129,38 @@ async fn commit_decided(
         match permit.prepare(record.clone(), decider).await {
             Ok(put) => prepared.push(put),
             Err(fault) => {
-                withdraw(prepared).await;
-                return Err(failed(part, fault));
+                let is_open = !withdraw(prepared).await || fault.is_uncertain();
+                return Err(failed(part, fault, is_open));
             }
         }
     }
     if let Err(fault) = deciding.commit(Some(record.clone())).await {
-        withdraw(prepared).await;
-        return Err(failed(decider, fault));
+        if fault.is_uncertain() {
+            // It may count. What is prepared stays as it is, and is not dropped, which would withdraw
+            // it: a channel that answers so takes nothing more, so this does not add up.
+            prepared.into_iter().for_each(std::mem::forget);
+            return Err(failed(decider, fault, true));
+        }
+        let is_open = !withdraw(prepared).await;
+        return Err(failed(decider, fault, is_open));
     }
     prepared.into_iter().for_each(|put| put.publish());
     for (permit, part) in passing {
         permit
             .commit(None)
             .await
-            .map_err(|fault| failed(part, fault))?;
+            .map_err(|fault| failed(part, fault, false))?;
     }
     Ok(())
 }
 
-/// What cannot be withdrawn now is decided at the next start, in the same way.
-async fn withdraw(prepared: Vec<Box<dyn PreparedPut>>) {
+/// Whether all is withdrawn. What cannot be withdrawn now is decided at the next start.
+async fn withdraw(prepared: Vec<Box<dyn PreparedPut>>) -> bool {
+    let mut is_done = true;
     for put in prepared {
-        let _ = put.withdraw().await;
+        is_done &= put.withdraw().await.is_ok();
     }
+    is_done
 }
 
 /// How often a put starts its reservations anew after it has waited in line. Each time another

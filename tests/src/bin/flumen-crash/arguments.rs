@@ -24,8 +24,11 @@ with 1 when no scenario notices. Needs a build with --features mutations.
 --rounds N        rounds of each scenario (a few, which take minutes in all)
 --round N         that one round only
 --seconds N       each scenario as often as it goes in its share of this time
---store NAME      what is driven: channel, the file channel, or log, the log below it (log)
---mutation NAME   with this protection switched off: a promise must be broken (log only)
+--store NAME      what is driven (log): log, the log below the file channel;
+                  channel, the file channel with everything on the disk before the answer;
+                  lazy, interval, os: with that value of acknowledge or durability;
+                  pair, two of them with puts into both
+--mutation NAME   with this protection switched off: a promise must be broken
 --folder PATH     where the folders of rounds are made (the system's temporary folder)";
 
 /// The exit code for a broken promise.
@@ -111,8 +114,13 @@ fn play(parser: lexopt::Parser) -> Result<Run> {
         known.with_context(|| format!("no scenario {name:?}; see list"))
     });
     let mut scenarios = named.collect::<Result<Vec<_>>>()?;
+    let is_played = |scenario: &&Scenario| scenario.rounds_on(choice.kind).is_some();
+    if let Some(other) = scenarios.iter().find(|scenario| !is_played(scenario)) {
+        let store = choice.kind.name();
+        bail!("{} is not played on the store {store:?}", other.name);
+    }
     if scenarios.is_empty() {
-        scenarios = SCENARIOS.iter().collect();
+        scenarios = SCENARIOS.iter().filter(is_played).collect();
     }
     choice.share = seconds.map(|all| Duration::from_secs(all / scenarios.len() as u64));
     Ok(Run::Play(scenarios, choice))

@@ -14,16 +14,21 @@ use anyhow::{Context, Result};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::event::Event;
+use crate::oracle::Promises;
 use channel_store::ChannelStore;
 use load::{Load, Switches};
 use log_store::LogStore;
+use pair_store::PairStore;
 use report::Report;
 use store::{Seen, Store};
 
 mod channel_store;
+mod driven;
 mod load;
 mod log_store;
+mod pair_store;
 mod report;
+mod states;
 mod store;
 
 /// Which kind of store is driven.
@@ -31,25 +36,68 @@ mod store;
 pub(crate) enum Kind {
     /// The log alone.
     Log,
-    /// The file channel.
+    /// The file channel, everything on the disk before it is answered.
     Channel,
+    /// The file channel with `acknowledge = lazy`, its default.
+    Lazy,
+    /// The file channel with `durability = interval`.
+    Interval,
+    /// The file channel with `durability = os`.
+    Os,
+    /// Two file channels with their defaults, puts into both, and states as an agent keeps them.
+    Pair,
 }
+
+/// Time between two syncs of [`Kind::Interval`].
+const SYNC_INTERVAL_MS: u64 = 50;
+
+/// Within this a file channel begins to write an acknowledgement.
+const LAZY_US: u64 = 20_000;
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Kind; 2] = [Kind::Log, Kind::Channel];
+    pub(crate) const ALL: [Kind; 6] = [
+        Kind::Log,
+        Kind::Channel,
+        Kind::Lazy,
+        Kind::Interval,
+        Kind::Os,
+        Kind::Pair,
+    ];
 
     /// Its word on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Log => "log",
             Kind::Channel => "channel",
+            Kind::Lazy => "lazy",
+            Kind::Interval => "interval",
+            Kind::Os => "os",
+            Kind::Pair => "pair",
         }
     }
 
-    /// Whether it tells the state of the producers.
-    pub(crate) fn tells_state(self) -> bool {
-        self == Kind::Log
+    /// What it promises.
+    pub(crate) fn promises(self) -> Promises {
+        let is_lazy = matches!(self, Kind::Lazy | Kind::Pair);
+        Promises {
+            tells_state: matches!(self, Kind::Log | Kind::Pair),
+            acknowledged_us: is_lazy.then_some(LAZY_US),
+            at_power_cut_us: match self {
+                Kind::Interval => Some(SYNC_INTERVAL_MS * 1_000),
+                Kind::Os => Some(u64::MAX),
+                _ => None,
+            },
+        }
+    }
+
+    /// The file channels in it.
+    pub(crate) fn channels(self) -> u64 {
+        match self {
+            Kind::Log => 0,
+            Kind::Pair => 2,
+            _ => 1,
+        }
     }
 }
 
@@ -104,7 +152,8 @@ impl Orders {
     pub(crate) fn log_folder(&self) -> PathBuf {
         match self.kind {
             Kind::Log => self.folder.clone(),
-            Kind::Channel => self.folder.join(flumen_channel::file::LOG_FOLDER),
+            Kind::Pair => driven::log_folder(&self.folder.join(pair_store::FIRST)),
+            _ => driven::log_folder(&self.folder),
         }
     }
 
@@ -144,10 +193,11 @@ pub(crate) fn run(orders: &Orders) -> Result<()> {
         limit.current = current;
         setrlimit(Resource::Nofile, limit).context("bound the descriptors")?;
     }
-    let report = Arc::new(Report::default());
+    let report = Arc::new(Report::new());
     match orders.kind {
         Kind::Log => open_and_drive(orders, &report, LogStore::open),
-        Kind::Channel => open_and_drive(orders, &report, ChannelStore::open),
+        Kind::Pair => open_and_drive(orders, &report, PairStore::open),
+        _ => open_and_drive(orders, &report, ChannelStore::open),
     }
 }
 
@@ -189,8 +239,10 @@ fn drive<S: Store>(orders: &Orders, report: &Arc<Report>, store: Arc<S>) -> Resu
     }
     let descriptors = open_descriptors();
     let store = Arc::into_inner(store).context("a thread still has the store")?;
-    store.close();
-    report.tell(&Event::Closed(descriptors))
+    report.tell(&match store.close() {
+        Ok(()) => Event::Closed(descriptors),
+        Err(error) => Event::NotClosed(format!("{error:#}")),
+    })
 }
 
 fn open_descriptors() -> u64 {
@@ -209,7 +261,8 @@ fn put_and_take<S: Store>(
     let switches = Arc::new(Switches::new(orders.take, waiting));
     let listener = Arc::clone(&switches);
     // Not waited for: it ends with the process.
-    thread::spawn(move || listen(&listener));
+    let told = Arc::clone(report);
+    thread::spawn(move || listen(&listener, &told));
     thread::scope(|scope| -> Result<()> {
         let load = Load {
             orders,
@@ -218,11 +271,9 @@ fn put_and_take<S: Store>(
             switches: &switches,
         };
         let taker = scope.spawn(move || load.take());
+        let cursors = &cursors;
         let producers: Vec<_> = (0..orders.producers)
-            .map(|producer| {
-                let cursor = cursors.get(&producer).copied().unwrap_or(0);
-                scope.spawn(move || load.put(producer, cursor))
-            })
+            .map(|producer| scope.spawn(move || load.put(producer, cursors)))
             .collect();
         for producer in producers {
             producer.join().ok().context("a producer panicked")??;
@@ -249,12 +300,17 @@ fn told_cursors() -> Result<BTreeMap<u32, u64>> {
     Ok(cursors)
 }
 
-/// Obeys the rig: `stop`, `take`, `hold`. When it is gone, so is the reason to go on.
-fn listen(switches: &Switches) {
+/// Obeys the rig: `stop`, `take`, `hold`, `rest`, `tell`. When it is gone, so is the reason to go on.
+fn listen(switches: &Switches, report: &Report) {
     for line in std::io::stdin().lock().lines() {
         match line.as_deref() {
             Ok("take") => switches.set_taking(true),
             Ok("hold") => switches.set_taking(false),
+            Ok("rest") => switches.rest(),
+            Ok("tell") => match report.tell(&Event::Here) {
+                Ok(()) => {}
+                Err(_) => break,
+            },
             Ok(_) | Err(_) => break,
         }
     }

@@ -1,4 +1,5 @@
-//! What a driver tells the oracle: one line of text for each event, written at once.
+//! What a driver tells the oracle: one line of text for each event, written at once, with the time of
+//! the driver in front.
 //!
 //! A line that was written is read even when the driver is killed behind it, because the pipe
 //! belongs to the rig too. So the oracle never knows less than the driver had promised. A line that
@@ -87,8 +88,12 @@ pub(crate) enum Event {
     Acknowledged { step: u64 },
     /// Nobody knows whether they are.
     AcknowledgeFailed { step: u64, reason: String },
+    /// The driver was asked whether it is there.
+    Here,
     /// The store was closed, and this many descriptors were open before.
     Closed(u64),
+    /// It was not closed well; why.
+    NotClosed(String),
 }
 
 impl fmt::Display for Event {
@@ -139,8 +144,36 @@ impl fmt::Display for Event {
             Event::AcknowledgeFailed { step, reason } => {
                 write!(f, "acknowledge-failed {step} {}", one_line(reason))
             }
+            Event::Here => write!(f, "here"),
             Event::Closed(descriptors) => write!(f, "closed {descriptors}"),
+            Event::NotClosed(reason) => write!(f, "not-closed {}", one_line(reason)),
         }
+    }
+}
+
+/// A line of a driver: an event, and when it was told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<E> {
+    /// Microseconds since the driver began.
+    pub(crate) now_us: u64,
+    pub(crate) event: E,
+}
+
+impl<E: fmt::Display> fmt::Display for Told<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.now_us, self.event)
+    }
+}
+
+impl FromStr for Told<Event> {
+    type Err = anyhow::Error;
+
+    fn from_str(line: &str) -> Result<Told<Event>> {
+        let (time, event) = line.split_once(' ').context("a word is missing")?;
+        Ok(Told {
+            now_us: time.parse().with_context(|| format!("the time {time:?}"))?,
+            event: event.parse()?,
+        })
     }
 }
 
@@ -209,7 +242,9 @@ impl FromStr for Event {
                 step: words.number()?,
                 reason: words.rest(),
             },
+            "here" => Event::Here,
             "closed" => Event::Closed(words.number()?),
+            "not-closed" => Event::NotClosed(words.rest()),
             other => bail!("no driver says {other:?}"),
         };
         if words.0.next().is_some() {
@@ -316,11 +351,18 @@ mod tests {
                 step: 1,
                 reason: "the disk".into(),
             },
+            Event::Here,
             Event::Closed(9),
+            Event::NotClosed("the disk".into()),
         ];
         for event in events {
-            let line = event.to_string();
-            assert_eq!(line.parse::<Event>().unwrap(), event, "{line}");
+            let line = Told {
+                now_us: 17,
+                event: &event,
+            };
+            let line = line.to_string();
+            let told: Told<Event> = line.parse().unwrap();
+            assert_eq!((told.now_us, told.event), (17, event), "{line}");
         }
     }
 
@@ -328,6 +370,9 @@ mod tests {
     fn a_line_that_was_cut_off_is_no_event() {
         for line in ["", "list", "listed 2", "listed 2 7", "cursor 1", "ready 5"] {
             assert!(line.parse::<Event>().is_err(), "{line}");
+        }
+        for line in ["", "5", "5 ", "ready"] {
+            assert!(line.parse::<Told<Event>>().is_err(), "{line}");
         }
     }
 }

@@ -24,7 +24,6 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use arguments::{Run, parse};
-use driver::Kind;
 use mutation::Mutation;
 use scenario::{Choice, Outcome, Scenario, play};
 
@@ -42,9 +41,13 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Run::List { short } => {
-            let listed = |scenario: &&Scenario| !short || scenario.short_rounds > 0;
-            for scenario in scenario::SCENARIOS.iter().filter(listed) {
-                println!("{:<24} {}", scenario.name, scenario.about);
+            for scenario in scenario::SCENARIOS {
+                let stores = scenario.short_stores();
+                match short {
+                    true if stores.is_empty() => {}
+                    true => println!("{:<24} {stores}", scenario.name),
+                    false => println!("{:<24} {}", scenario.name, scenario.about),
+                }
             }
             Ok(true)
         }
@@ -119,7 +122,7 @@ fn weaken_all(mutations: &[&'static Mutation], choice: &Choice) -> Result<bool> 
         for scenario in mutation.scenarios {
             let scenario = scenario::named(scenario).context("the table names a scenario")?;
             let choice = Choice {
-                kind: Kind::Log,
+                kind: mutation.kind,
                 mutation: Some(mutation.name.to_owned()),
                 rounds: Some(choice.rounds.unwrap_or(mutation.rounds)),
                 ..choice.clone()

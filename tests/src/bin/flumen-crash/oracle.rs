@@ -19,6 +19,8 @@
 //! | I12 | files and descriptors stay within their bounds |
 //! | I13 | after a failed sync nothing that is confirmed later is missing after a power cut |
 //!
+//! What a store promises later than it answers ([`Promises`]) counts from then on.
+//!
 //! I8 and I13 are the same checks after a special history; I10 and I12 are in the scenarios.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,12 +29,19 @@ use std::fmt;
 use crate::event::{Event, Item, Opened, Place};
 
 mod judgement;
+mod late;
 #[cfg(test)]
 mod tests;
+
+use late::Late;
+pub(crate) use late::MARGIN_US;
 
 /// Violations that are kept; the first ones tell the story, and a store that lost everything would
 /// fill the memory with the rest.
 const VIOLATIONS_KEPT_MAX: usize = 20;
+
+/// The reason of a refusal that a later try may not meet.
+pub(crate) const FULL: &str = "full";
 
 /// An item's producer and number.
 pub(crate) type Key = (u32, u64);
@@ -87,6 +96,18 @@ pub(crate) struct Damage {
     pub(crate) bytes: std::ops::Range<u64>,
 }
 
+/// What a kind of store promises.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Promises {
+    /// It tells where the producers are.
+    pub(crate) tells_state: bool,
+    /// How long after its answer an acknowledgement may be undone by a crash; never when nothing is
+    /// said.
+    pub(crate) acknowledged_us: Option<u64>,
+    /// How long after their answers puts and acknowledgements may be undone by a power cut.
+    pub(crate) at_power_cut_us: Option<u64>,
+}
+
 /// What the present run told.
 #[derive(Debug, Default)]
 struct Run {
@@ -119,10 +140,11 @@ pub(crate) struct Oracle {
     damage: Vec<Damage>,
     damaged: bool,
     violations: Vec<Violation>,
-    /// The disk goes while the driver runs, and what cannot be read then may be there again later.
-    reads_may_fail: bool,
-    /// Whether the store tells where the producers are.
-    tells_state: bool,
+    /// The power goes while the driver runs, and what cannot be read then may be there again later.
+    power_may_go: bool,
+    promises: Promises,
+    /// What the present run was told and a crash may undo.
+    late: Late,
     /// Openings are not judged.
     blind: bool,
     /// Bytes of a segment, for I9; 0 when it is not looked at.
@@ -131,16 +153,17 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     /// An empty ledger for a store with segments of this size.
-    pub(crate) fn new(segment_bytes: u64, tells_state: bool) -> Oracle {
+    pub(crate) fn new(segment_bytes: u64, promises: Promises) -> Oracle {
         Oracle {
             segment_bytes,
-            tells_state,
+            promises,
             ..Oracle::default()
         }
     }
 
     /// A driver is about to start on the same store.
     pub(crate) fn begin_run(&mut self) {
+        self.take_back_young();
         self.run = Run::default();
     }
 
@@ -151,9 +174,24 @@ impl Oracle {
         self.damaged = true;
     }
 
-    /// From here on the disk may refuse reads while a driver runs.
-    pub(crate) fn let_reads_fail(&mut self) {
-        self.reads_may_fail = true;
+    /// From here on the power may go while a driver runs, which goes on telling then.
+    pub(crate) fn let_power_go(&mut self) {
+        self.power_may_go = true;
+    }
+
+    /// The power is still on, and is about to go.
+    pub(crate) fn see_power(&mut self) {
+        self.late.power_is_on();
+    }
+
+    /// The time of the driver when it told what is seen next.
+    pub(crate) fn see_time(&mut self, now_us: u64) {
+        self.late.now_us = now_us;
+    }
+
+    /// Microseconds that the present run has taken.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.late.now_us
     }
 
     /// Whether runs may fail to read what is there. They are not judged, as they could not see.
@@ -173,7 +211,7 @@ impl Oracle {
             Event::Lost(frames, items) => {
                 self.run.lost_frames += frames;
                 self.run.lost_items += items;
-                if self.run.ready && !self.damaged && !self.reads_may_fail && !self.blind {
+                if self.run.ready && !self.damaged && !self.power_may_go && !self.blind {
                     let what = format!("{items} items turned out to be unreadable while running");
                     self.violate("I11", what);
                 }
@@ -184,21 +222,24 @@ impl Oracle {
                     self.judge();
                 }
             }
-            Event::Submit { transaction, items } => self.submit(transaction, items),
+            Event::Submit { transaction, items } => {
+                self.late.submitted(transaction);
+                self.submit(transaction, items);
+            }
             Event::Confirmed { transaction, place } => {
-                self.confirm(transaction);
+                self.late.confirmed(transaction);
+                self.set_put(transaction, Put::Confirmed);
                 self.places.insert(transaction, place);
                 self.run.confirmed += 1;
             }
             Event::Refused {
                 transaction,
                 reason,
-            } => {
-                self.withdraw(transaction);
-                self.run.refused += 1;
-                self.run.refused_reason = reason;
-            }
-            Event::Unknown { .. } | Event::TakeFailed(_) | Event::AcknowledgeFailed { .. } => {}
+            } => self.refuse(transaction, reason),
+            Event::Unknown { .. }
+            | Event::TakeFailed(_)
+            | Event::AcknowledgeFailed { .. }
+            | Event::NotClosed(_) => self.late.fails(),
             Event::Taken(item) => self.take(item),
             Event::Returned(producer, number) => {
                 self.run.out.remove(&(producer, number));
@@ -213,11 +254,13 @@ impl Oracle {
             }
             Event::Acknowledged { step } => {
                 self.run.acknowledged += 1;
-                for key in self.steps.remove(&step).unwrap_or_default() {
-                    self.set_gone(key, Gone::Yes);
-                }
+                self.acknowledge(step);
             }
-            Event::Closed(descriptors) => self.run.closed = Some(descriptors),
+            Event::Here => {}
+            Event::Closed(descriptors) => {
+                self.late.closed();
+                self.run.closed = Some(descriptors);
+            }
         }
     }
 
@@ -245,10 +288,27 @@ impl Oracle {
         self.transactions.insert(transaction, keys);
     }
 
-    fn confirm(&mut self, transaction: u64) {
+    fn refuse(&mut self, transaction: u64, reason: String) {
+        if reason != FULL {
+            self.late.fails();
+        }
+        self.withdraw(transaction);
+        self.run.refused += 1;
+        self.run.refused_reason = reason;
+    }
+
+    fn acknowledge(&mut self, step: u64) {
+        let keys = self.steps.remove(&step).unwrap_or_default();
+        for key in &keys {
+            self.set_gone(*key, Gone::Yes);
+        }
+        self.late.acknowledged(step, keys);
+    }
+
+    fn set_put(&mut self, transaction: u64, put: Put) {
         for key in self.transactions.get(&transaction).into_iter().flatten() {
             if let Some(known) = self.items.get_mut(key) {
-                known.put = Put::Confirmed;
+                known.put = put;
             }
         }
     }
@@ -279,8 +339,11 @@ impl Oracle {
             let what = format!("{} was taken behind number {last}", name(key));
             self.violate("I4", what);
         }
-        // It can only be seen when it is as durable as it will ever be.
-        self.confirm(known.transaction);
+        // It can only be seen when it is as durable as its put will be.
+        if known.put == Put::Submitted {
+            self.late.seen(known.transaction);
+            self.set_put(known.transaction, Put::Confirmed);
+        }
     }
 
     fn set_gone(&mut self, key: Key, gone: Gone) {

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::driver::{Kind, Orders};
-use crate::event::Event;
+use crate::event::{Event, Told};
 use crate::oracle::{Oracle, Violation};
 
 /// After this a run hangs. Far above the longest run on a busy machine; only a failure takes it.
@@ -23,8 +23,9 @@ const RUN_LIMIT: Duration = Duration::from_secs(60);
 /// What a run told last, to be shown when it hangs.
 const LINES_KEPT: usize = 12;
 
-/// Descriptors of a driver at the end of a run: standard streams, the lock, a folder, and files of
-/// segments being written, read and made, with room to spare. Not one for each segment.
+/// Descriptors of a driver at the end of a run, for each log: the lock, a folder, and files of
+/// segments being written, read and made, with the standard streams and room to spare. Not one for
+/// each segment.
 const DESCRIPTORS_MAX: u64 = 24;
 
 /// What is to become of a run after an event.
@@ -84,7 +85,7 @@ impl Driver {
 impl Rig {
     /// A rig for a store that does not exist yet.
     pub(crate) fn new(orders: Orders) -> Rig {
-        let oracle = Oracle::new(orders.segment_bytes, orders.kind.tells_state());
+        let oracle = Oracle::new(orders.segment_bytes, orders.kind.promises());
         Rig { orders, oracle }
     }
 
@@ -96,7 +97,7 @@ impl Rig {
     pub(crate) fn run(
         &mut self,
         wrapper: &[String],
-        mut course: impl FnMut(&Oracle, &Event, &mut Driver) -> Result<Next>,
+        mut course: impl FnMut(&mut Oracle, &Event, &mut Driver) -> Result<Next>,
     ) -> Result<End> {
         self.orders.run += 1;
         self.oracle.begin_run();
@@ -112,16 +113,18 @@ impl Rig {
             let Some(whole) = line.strip_suffix('\n').filter(|_| read > 0) else {
                 break;
             };
-            let event: Event = whole.parse().with_context(|| line.clone())?;
+            let told: Told<Event> = whole.parse().with_context(|| line.clone())?;
+            let event = told.event;
+            self.oracle.see_time(told.now_us);
             self.oracle.see(event.clone());
-            if event == Event::Ready && !self.orders.kind.tells_state() {
+            if event == Event::Ready && !self.orders.kind.promises().tells_state {
                 driver.order(&self.oracle.cursors());
             }
             if last.len() == LINES_KEPT {
                 last.pop_front();
             }
             last.push_back(whole.to_owned());
-            match course(&self.oracle, &event, &mut driver)? {
+            match course(&mut self.oracle, &event, &mut driver)? {
                 Next::Go => {}
                 // One that has ended by itself needs no kill.
                 Next::Kill => drop(driver.signal(Signal::KILL)),
@@ -191,7 +194,8 @@ impl Rig {
     }
 
     fn check_bounds(&mut self) -> Result<()> {
-        if let Some(descriptors) = self.oracle.closed().filter(|d| *d > DESCRIPTORS_MAX) {
+        let most = DESCRIPTORS_MAX * self.orders.kind.channels().max(1);
+        if let Some(descriptors) = self.oracle.closed().filter(|d| *d > most) {
             let what = format!("{descriptors} descriptors were open");
             self.oracle.violate("I12", what);
         }

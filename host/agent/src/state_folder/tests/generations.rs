@@ -55,6 +55,40 @@ async fn numbers_go_on_over_a_restart_and_the_floor_is_told_when_it_is_on_disk()
 }
 
 #[tokio::test]
+async fn a_commit_under_way_at_a_kill_is_above_the_floor_until_the_channels_have_decided() {
+    let rig = Rig::new();
+    let states = rig.open(NEVER);
+    let first = commit(&states, "c", "k", b"1");
+    let open = states.begin().unwrap();
+    let third = commit(&states, "d", "k", b"3");
+    assert!(states.flush(DEADLINE).await);
+    drop(open);
+    kill(states).await;
+
+    let states = rig.open(NEVER);
+    assert_eq!(states.floor(), first, "the third has ended, the second not");
+    states.recover(BTreeMap::new());
+    assert_eq!(states.floor(), third);
+    assert!(states.close(DEADLINE).await);
+    let states = rig.open(NEVER);
+    assert_eq!(states.floor(), third, "what was decided stays decided");
+}
+
+#[tokio::test]
+async fn a_commit_that_is_left_open_is_for_the_next_life_to_decide() {
+    let rig = Rig::new();
+    let states = rig.open(NEVER);
+    let first = commit(&states, "c", "k", b"1");
+    states.begin().unwrap().leave_open();
+    let third = commit(&states, "c", "k", b"3");
+    assert!(states.close(DEADLINE).await);
+    let states = rig.open(NEVER);
+    assert_eq!(states.floor(), first);
+    states.recover(BTreeMap::new());
+    assert_eq!(states.floor(), third);
+}
+
+#[tokio::test]
 async fn what_a_channel_kept_is_taken_in_once_and_never_over_newer_state() {
     let rig = Rig::new();
     let states = rig.open(NEVER);

@@ -1,5 +1,6 @@
 //! Producers and a taker.
 
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use anyhow::Result;
 
 use super::Orders;
 use super::report::Report;
-use super::store::{Batch, PutOutcome, Store};
+use super::store::{Batch, Part, PutOutcome, Store, numbered};
 use crate::body::{self, Chance};
 use crate::event::{Event, Item};
+use crate::oracle::FULL;
 
 /// Bodies of one put at most. With [`FILLER_BYTES_MAX`] it fits a record of the smallest segments.
 const BATCH_ITEMS_MAX: u64 = 12;
@@ -38,6 +40,8 @@ pub(crate) struct Switches {
 struct State {
     stop: bool,
     taking: bool,
+    /// Nothing more is put.
+    resting: bool,
     /// Items that wait in the store. Below nothing for a moment, when what was put is acknowledged
     /// before its producer heard of it.
     waiting: i64,
@@ -50,6 +54,7 @@ impl Switches {
             state: Mutex::new(State {
                 stop,
                 taking,
+                resting: false,
                 waiting,
             }),
             changed: Condvar::new(),
@@ -71,6 +76,10 @@ impl Switches {
 
     pub(crate) fn set_taking(&self, taking: bool) {
         self.change(|state| state.taking = taking);
+    }
+
+    pub(crate) fn rest(&self) {
+        self.change(|state| state.resting = true);
     }
 
     pub(crate) fn wait_for_stop(&self) {
@@ -109,31 +118,37 @@ impl<S> Clone for Load<'_, S> {
 impl<S> Copy for Load<'_, S> {}
 
 impl<S: Store> Load<'_, S> {
-    /// A producer: goes on behind the number that the store remembers, and tries what was refused
+    /// A producer: goes on behind the numbers that the store remembers, and tries what was refused
     /// again under the same numbers.
-    pub(crate) fn put(self, producer: u32, mut cursor: u64) -> Result<()> {
+    pub(crate) fn put(self, producer: u32, cursors: &BTreeMap<u32, u64>) -> Result<()> {
+        let own = (0..S::CHANNELS).map(|channel| numbered(producer, channel));
+        let mut cursors: Vec<_> = own
+            .map(|own| (own, cursors.get(&own).copied().unwrap_or(0)))
+            .collect();
         let orders = self.orders;
         let mut chance = Chance::new(orders.seed ^ (orders.run << 16) ^ u64::from(producer) << 8);
         let mut confirmed = 0;
         for attempt in 0u64.. {
             let most = i64::try_from(orders.backlog_max).unwrap_or(i64::MAX);
-            let full = |state: &State| !state.stop && state.waiting > most;
+            let full = |s: &State| !s.stop && (s.resting || s.waiting > most);
             if confirmed == orders.transactions || !self.switches.wait_while(full) {
                 break;
             }
             let transaction = orders.run << 40 | u64::from(producer) << 32 | attempt;
-            let batch = batch(producer, cursor, transaction, &mut chance);
-            let items: Vec<Item> = batch.bodies.iter().map(|body| body::read(body)).collect();
+            let batch = batch(&cursors, transaction, &mut chance);
+            let bodies = batch.parts.iter().flat_map(|part| &part.bodies);
+            let items: Vec<Item> = bodies.map(|body| body::read(body)).collect();
+            let added = items.len() as i64;
             self.report.tell(&Event::Submit { transaction, items })?;
             let (event, go_on) = match self.store.put(&batch) {
                 PutOutcome::Confirmed(place) => {
-                    cursor = batch.cursor;
+                    let parts = batch.parts.iter();
+                    cursors = parts.map(|part| (part.producer, part.cursor)).collect();
                     confirmed += 1;
-                    let added = batch.bodies.len() as i64;
                     self.switches.change(|state| state.waiting += added);
                     (Event::Confirmed { transaction, place }, true)
                 }
-                PutOutcome::Full => (refused(transaction, "full"), self.switches.pause()),
+                PutOutcome::Full => (refused(transaction, FULL), self.switches.pause()),
                 PutOutcome::Failed(reason) => (refused(transaction, &reason), false),
                 PutOutcome::Unknown(reason) => (
                     Event::Unknown {
@@ -245,15 +260,26 @@ fn refused(transaction: u64, reason: &str) -> Event {
     }
 }
 
-fn batch(producer: u32, cursor: u64, transaction: u64, chance: &mut Chance) -> Batch {
-    let count = 1 + chance.below(BATCH_ITEMS_MAX);
-    let bodies = (1..=count).map(|index| {
-        let filler = chance.below(FILLER_BYTES_MAX) as usize;
-        body::make(producer, cursor + index, transaction, filler)
+fn batch(cursors: &[(u32, u64)], transaction: u64, chance: &mut Chance) -> Batch {
+    // With several channels one of them gets nothing now and then.
+    let channels = cursors.len() as u64;
+    let left_out = (channels > 1 && chance.once_in(4)).then(|| chance.below(channels));
+    let parts = (0u64..).zip(cursors).map(|(channel, (producer, cursor))| {
+        let count = match left_out == Some(channel) {
+            true => 0,
+            false => 1 + chance.below(BATCH_ITEMS_MAX),
+        };
+        let bodies = (1..=count).map(|index| {
+            let filler = chance.below(FILLER_BYTES_MAX) as usize;
+            body::make(*producer, cursor + index, transaction, filler)
+        });
+        Part {
+            producer: *producer,
+            bodies: bodies.collect(),
+            cursor: cursor + count,
+        }
     });
     Batch {
-        producer,
-        cursor: cursor + count,
-        bodies: bodies.collect(),
+        parts: parts.collect(),
     }
 }

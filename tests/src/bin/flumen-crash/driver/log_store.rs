@@ -158,14 +158,17 @@ impl Store for LogStore {
 
     fn put(&self, batch: &Batch) -> PutOutcome {
         let mut payload = Vec::new();
-        payload.extend_from_slice(&batch.producer.to_le_bytes());
-        payload.extend_from_slice(&batch.cursor.to_le_bytes());
-        for body in &batch.bodies {
+        let Some(part) = batch.parts.first() else {
+            return PutOutcome::Failed("nothing to put".to_owned());
+        };
+        payload.extend_from_slice(&part.producer.to_le_bytes());
+        payload.extend_from_slice(&part.cursor.to_le_bytes());
+        for body in &part.bodies {
             payload.extend_from_slice(&(body.len() as u32).to_le_bytes());
             payload.extend_from_slice(body);
         }
         let record = Record {
-            items: batch.bodies.len() as u32,
+            items: part.bodies.len() as u32,
             acknowledged: Vec::new(),
             payload: Bytes::from(payload),
         };
@@ -238,9 +241,8 @@ impl Store for LogStore {
         self.lock().ready.extend(held);
     }
 
-    fn close(self) {
-        // A log that failed says so here; the driver has told what it had to.
-        let _ = self.log.close();
+    fn close(self) -> Result<()> {
+        Ok(self.log.close()?)
     }
 }
 

@@ -27,18 +27,37 @@ pub(crate) enum PutOutcome {
     Unknown(String),
 }
 
-/// A put: the bodies of one producer, and the state that belongs to them.
+/// A put: bodies of one producer for each channel of the store.
 pub(crate) struct Batch {
+    pub(crate) parts: Vec<Part>,
+}
+
+/// What one channel gets of a put, and the state that belongs to it.
+pub(crate) struct Part {
+    /// The producer, [`numbered`] for the channel.
     pub(crate) producer: u32,
+    /// None, when another channel gets all of the put.
+    pub(crate) bodies: Vec<Vec<u8>>,
     /// The number of the last body: the state of the producer.
     pub(crate) cursor: u64,
-    pub(crate) bodies: Vec<Vec<u8>>,
+}
+
+/// Producers of one channel have numbers below this.
+const PRODUCERS_MAX: u32 = 100;
+
+/// The number under which a producer puts into a channel: what it puts into another one is counted
+/// apart.
+pub(crate) fn numbered(producer: u32, channel: u32) -> u32 {
+    channel * PRODUCERS_MAX + producer
 }
 
 /// A store that is open.
 pub(crate) trait Store: Send + Sync {
     /// Items that were taken.
     type Held: Send;
+
+    /// The channels that a put goes into at once.
+    const CHANNELS: u32 = 1;
 
     /// What was found at the opening.
     fn opened(&self) -> Opened;
@@ -74,6 +93,9 @@ pub(crate) trait Store: Send + Sync {
     /// Gives back what was taken.
     fn give_back(&self, held: Self::Held);
 
-    /// Closes the store. That it cannot be closed well is no news: what counts was told before.
-    fn close(self);
+    /// Closes the store, and waits until it is closed.
+    ///
+    /// # Errors
+    /// When it is not closed well: what was promised at leisure may not be kept.
+    fn close(self) -> Result<()>;
 }

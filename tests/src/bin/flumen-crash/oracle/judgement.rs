@@ -52,7 +52,10 @@ impl Oracle {
     /// Acknowledgements without an answer: all of a step took effect, or none.
     fn check_steps(&mut self, listed: &BTreeSet<Key>) {
         let steps = std::mem::take(&mut self.steps);
-        for (step, keys) in steps {
+        for (step, mut keys) in steps {
+            // A put that a power cut may have undone says nothing about its acknowledgement.
+            let counts = |key: &Key| self.items.get(key).is_some_and(|k| k.put == Put::Confirmed);
+            keys.retain(counts);
             let there = keys.iter().filter(|key| listed.contains(key)).count();
             if there != 0 && there != keys.len() && !self.damaged {
                 let all = keys.len();
@@ -169,9 +172,11 @@ impl Oracle {
         }
     }
 
-    /// What was open is decided by what is there.
+    /// What was open is decided by what is there. Items are looked at in order: what is not there
+    /// behind a put that is not there is not there either, whatever was acknowledged of it.
     fn settle(&mut self, listed: &BTreeSet<Key>) {
         let mut absent = BTreeSet::new();
+        let mut ended = None;
         for (key, known) in &mut self.items {
             match (listed.contains(key), known.put) {
                 (true, _) => {
@@ -179,7 +184,8 @@ impl Oracle {
                     known.gone = Gone::No;
                 }
                 (false, Put::Confirmed) => known.gone = Gone::Yes,
-                (false, Put::Submitted) if known.gone == Gone::No => {
+                (false, Put::Submitted) if known.gone == Gone::No || ended == Some(key.0) => {
+                    ended = Some(key.0);
                     absent.insert(known.transaction);
                 }
                 (false, Put::Submitted) => {
@@ -210,7 +216,7 @@ impl Oracle {
         for producer in producers {
             let (count, highest) = last.get(&producer).copied().unwrap_or_default();
             let cursor = self.run.cursors.get(&producer).copied().unwrap_or_default();
-            if cursor != highest && self.tells_state {
+            if cursor != highest && self.promises.tells_state {
                 let what = format!(
                     "the state says that producer {producer} is at {cursor}, and its last item is {highest}"
                 );

@@ -11,7 +11,13 @@ fn item(number: u64) -> Item {
 /// An oracle that saw one transaction of three items and another of two, both confirmed, and the
 /// acknowledgement of the first item.
 fn oracle() -> Oracle {
-    let mut oracle = Oracle::new(0, true);
+    let mut oracle = Oracle::new(
+        0,
+        Promises {
+            tells_state: true,
+            ..Promises::default()
+        },
+    );
     oracle.begin_run();
     open(&mut oracle, &[], 0);
     for (transaction, numbers) in [(1, 1..=3), (2, 4..=5)] {
@@ -176,6 +182,94 @@ fn acknowledgements_without_an_answer_count_together() {
     assert_eq!(broken_by(waiting(), &[2, 3, 4, 5], 5), [""; 0]);
     assert_eq!(broken_by(waiting(), &[4, 5], 5), [""; 0]);
     assert_eq!(broken_by(waiting(), &[3, 4, 5], 5), ["I2"]);
+}
+
+/// The oracle of a store that is late like this, with all that [`oracle`] saw told in the first second.
+fn late(promises: Promises) -> Oracle {
+    let mut oracle = oracle();
+    oracle.promises = Promises {
+        tells_state: true,
+        ..promises
+    };
+    oracle
+}
+
+/// The same when the driver went on for so long, and put something at the end.
+fn later(mut oracle: Oracle, now_us: u64) -> Oracle {
+    oracle.see_time(now_us);
+    oracle.see(Event::Submit {
+        transaction: 3,
+        items: vec![item(6)],
+    });
+    oracle
+}
+
+const LAZY: Promises = Promises {
+    tells_state: true,
+    acknowledged_us: Some(20_000),
+    at_power_cut_us: None,
+};
+
+const AT_LEISURE: Promises = Promises {
+    tells_state: true,
+    acknowledged_us: None,
+    at_power_cut_us: Some(50_000),
+};
+
+#[test]
+fn an_acknowledgement_comes_again_while_it_is_young_and_not_when_it_is_old() {
+    let old_us = 20_000 + MARGIN_US + 1;
+    let again = &[1, 2, 3, 4, 5];
+    for (now_us, expected) in [(old_us - 1, &[][..]), (old_us, &["I5"][..])] {
+        assert_eq!(broken_by(later(late(LAZY), now_us), again, 5), expected);
+    }
+    let mut closed = late(LAZY);
+    closed.see(Event::Closed(9));
+    assert_eq!(broken_by(closed, again, 5), ["I5"]);
+    let mut once = late(LAZY);
+    open(&mut once, &[2, 3, 4, 5], 5);
+    assert_eq!(broken_by(once, again, 5), ["I5"], "it was gone before");
+    let mut running = late(LAZY);
+    running.see(Event::Taken(item(1)));
+    assert_eq!(broken(&running), ["I4", "I5"], "no crash, no excuse");
+}
+
+#[test]
+fn where_the_log_fails_only_a_put_shows_that_time_was_enough() {
+    let again = &[1, 2, 3, 4, 5, 6];
+    for (is_confirmed, expected) in [(false, &[][..]), (true, &["I5"][..])] {
+        let mut oracle = later(late(LAZY), 20_000 + MARGIN_US + 1);
+        if is_confirmed {
+            oracle.see(Event::Confirmed {
+                transaction: 3,
+                place: Place::default(),
+            });
+        }
+        oracle.see(Event::TakeFailed("the disk".into()));
+        assert_eq!(broken_by(oracle, again, 6), expected);
+    }
+}
+
+#[test]
+fn a_power_cut_takes_what_is_young_from_the_end() {
+    let cut = |now_us: u64| {
+        let mut oracle = later(late(AT_LEISURE), now_us);
+        oracle.let_power_go();
+        oracle.see_power();
+        oracle
+    };
+    assert_eq!(broken_by(cut(0), &[1, 2, 3], 3), [""; 0]);
+    assert_eq!(broken_by(cut(0), &[], 0), [""; 0]);
+    assert_eq!(broken_by(cut(0), &[4, 5], 5), ["I6"], "a hole");
+    assert_eq!(broken_by(cut(0), &[2, 3, 4], 5), ["I2", "I6"]);
+    let old_us = 50_000 + MARGIN_US + 1;
+    assert_eq!(broken_by(cut(old_us), &[2, 3], 3), ["I1", "I6"]);
+    let killed = later(late(AT_LEISURE), 0);
+    assert_eq!(
+        broken_by(killed, &[2, 3], 3),
+        ["I1", "I6"],
+        "a kill takes nothing"
+    );
 }
 
 #[test]

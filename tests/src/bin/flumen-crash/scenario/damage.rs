@@ -157,6 +157,10 @@ fn loaded(round: &Round, name: &str) -> Result<Rig> {
             false => Next::Go,
         })
     })?;
+    if rig.oracle.closed().is_none() {
+        let what = "a store that nothing had happened to was not closed well".to_owned();
+        rig.oracle.violate("closing", what);
+    }
     Ok(rig)
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{Round, power};
 use crate::event::Event;
-use crate::oracle::{Oracle, Violation};
+use crate::oracle::{FULL, Violation};
 use crate::rig::Next;
 use crate::trace::{SYNCS, WRITES, inject};
 use crate::volume::Volume;
@@ -52,6 +52,7 @@ pub(super) fn once(round: &Round) -> Result<Vec<Violation>> {
         if next == Next::Kill || oracle.confirmed() + oracle.acknowledged() < most {
             return Ok(next);
         }
+        oracle.see_power();
         volume.shut_down()?;
         Ok(Next::Kill)
     })?;
@@ -123,7 +124,7 @@ pub(super) fn for_ever(round: &Round) -> Result<Vec<Violation>> {
 fn fails(event: &Event) -> bool {
     match event {
         Event::Unknown { .. } => true,
-        Event::Refused { reason, .. } => reason != "full",
+        Event::Refused { reason, .. } => reason != FULL,
         _ => false,
     }
 }
@@ -145,7 +146,7 @@ pub(super) fn reads(round: &Round) -> Result<Vec<Violation>> {
         "pread64,preadv,preadv2",
         &format!("error=EIO:when={call}..{last}"),
     );
-    rig.run(&wrapper, |_: &Oracle, _, _| Ok(Next::Go))?;
+    rig.run(&wrapper, |_, _, _| Ok(Next::Go))?;
     rig.oracle.forgive_reads(false);
     rig.verify()?;
     Ok(rig.verdict())

@@ -1,9 +1,12 @@
 //! The process ends at once. What it had given to the system is there.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::Round;
-use crate::oracle::Violation;
+use crate::event::Event;
+use crate::oracle::{MARGIN_US, Violation};
 use crate::rig::{Next, Rig};
 use crate::trace::{CHANGES, kill_at};
 
@@ -16,6 +19,10 @@ const OPENINGS_MAX: u64 = 100;
 /// Rounds walk over the calls in steps of a prime, so that the short form sees calls from all over
 /// the run, and the long form each of them.
 const CALL_STEP: u64 = 37;
+
+/// How much older than it may be young an acknowledgement becomes before a kill, and for how long there
+/// is load before: some hundred transactions.
+const BEHIND_US: u64 = 300_000;
 
 /// Kills a run at one call, and the recoveries after it at some of theirs.
 pub(super) fn at_call(round: &Round) -> Result<Vec<Violation>> {
@@ -74,6 +81,37 @@ pub(super) fn at_random(round: &Round) -> Result<Vec<Violation>> {
     for _ in 0..4 {
         rig.run_and_kill(1 + chance.below(3_000))?;
     }
+    rig.verify()?;
+    Ok(rig.verdict())
+}
+
+/// Kills a store when it had the time to write acknowledgements that it is late with: in every other
+/// round while puts go on, with which they can be written, in the others when nothing is left to do.
+pub(super) fn after_window(round: &Round) -> Result<Vec<Violation>> {
+    let mut rig = round.rig();
+    let mut chance = round.chance();
+    let window_us = rig.orders.kind.promises().acknowledged_us.unwrap_or(0);
+    let old_us = window_us + MARGIN_US + BEHIND_US;
+    let (rest_us, kill_us) = match round.number.is_multiple_of(2) {
+        true => (chance.below(BEHIND_US), u64::MAX),
+        false => (u64::MAX, old_us + chance.below(BEHIND_US)),
+    };
+    let mut asked = false;
+    rig.run(&[], |oracle, event, driver| {
+        if oracle.now_us() >= rest_us {
+            driver.order("rest");
+            if oracle.waiting() == 0 && !asked {
+                // Not to wait for anything: that time passes is what is tried.
+                std::thread::sleep(Duration::from_micros(old_us));
+                driver.order("tell");
+                asked = true;
+            }
+        }
+        Ok(match *event == Event::Here || oracle.now_us() >= kill_us {
+            true => Next::Kill,
+            false => Next::Go,
+        })
+    })?;
     rig.verify()?;
     Ok(rig.verdict())
 }

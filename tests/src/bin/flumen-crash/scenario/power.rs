@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::Round;
 use crate::event::Event;
-use crate::oracle::{Oracle, Violation};
+use crate::oracle::{FULL, Oracle, Violation};
 use crate::rig::{End, Next, Rig};
 use crate::volume::Volume;
 
@@ -32,6 +32,7 @@ pub(super) fn by_shutdown(round: &Round) -> Result<Vec<Violation>> {
         rig.run(&[], |oracle, event, _| {
             events += 1;
             if events == after {
+                oracle.see_power();
                 volume.shut_down()?;
             }
             Ok(match events >= EVENTS_MAX {
@@ -111,7 +112,7 @@ pub(super) fn on(round: &Round, volume: &Volume) -> Rig {
     let mut orders = round.orders("store");
     orders.folder = volume.folder.join("store");
     let mut rig = Rig::new(orders);
-    rig.oracle.let_reads_fail();
+    rig.oracle.let_power_go();
     rig
 }
 
@@ -123,7 +124,7 @@ pub(super) fn until_it_fails(_: &Oracle, event: &Event) -> Next {
         | Event::TakeFailed(_)
         | Event::Lost(..)
         | Event::NotOpened(_) => Next::Kill,
-        Event::Refused { reason, .. } if reason != "full" => Next::Kill,
+        Event::Refused { reason, .. } if reason != FULL => Next::Kill,
         _ => Next::Go,
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{Round, power};
 use crate::event::Event;
-use crate::oracle::Violation;
+use crate::oracle::{FULL, Violation};
 use crate::rig::{Next, Rig};
 use crate::volume::Volume;
 
@@ -42,7 +42,7 @@ fn full(round: &Round, volume: &Volume) -> Result<Vec<Violation>> {
             false => power::until_it_fails(oracle, event),
         })
     })?;
-    if rig.oracle.refused().1 != "full" {
+    if rig.oracle.refused().1 != FULL {
         let what = format!(
             "on a volume without room a put was told {:?}",
             rig.oracle.refused()
