@@ -10,6 +10,8 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
+use flumen_tests::binary;
+
 /// Each a test, because tests run beside each other.
 macro_rules! scenarios {
     ($($name:ident = $word:literal on $stores:expr;)*) => {
@@ -84,3 +86,99 @@ fn a_scenario_that_does_not_exist_is_told() {
         "{told}"
     );
 }
+
+/// A program of a few lines that keeps lines and answers them, with or without a sync before. It
+/// writes what it kept into a file of the output when it is to drain.
+const KEEPER: &str = r#"
+    use strict; use IO::Socket::INET; use IO::Handle; use File::Copy;
+    my ($port, $folder, $output, $stage, $synced) = @ARGV;
+    copy("$folder/lines", "$output/lines") if $stage eq "drain";
+    open(my $file, ">>", "$folder/lines") or die "open: $!";
+    $file->autoflush(1);
+    my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1:$port") or die $@;
+    while (my $client = $listener->accept) {
+        while (my $line = <$client>) {
+            print $file $line or last;
+            if ($synced) { $file->sync or last; }
+            print $client "OK\n";
+        }
+    }
+"#;
+
+/// Tries the keeper; `synced` is 1 or 0.
+fn try_keeper(synced: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("keeper.pl");
+    std::fs::write(&script, KEEPER).unwrap();
+    let script = script.display();
+    let command = format!("perl {script} {{port}} {{folder}} {{output}} {{stage}} {synced}");
+    flumen_crash(&["foreign", "keeper", &command, "--answers", "--lines", "500"])
+}
+
+#[test]
+fn a_foreign_program_that_does_not_sync_loses_what_it_answered() {
+    let output = try_keeper("0");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(told.contains("| keeper | under load | "), "{told}");
+}
+
+#[test]
+fn a_foreign_program_that_syncs_keeps_what_it_answered() {
+    let output = try_keeper("1");
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// The whole agent, with the sink and the source that a client sees.
+#[test]
+fn an_agent_with_a_file_channel_keeps_what_it_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("agent.sh");
+    let flumen = binary::locate().unwrap();
+    let text = AGENT.replace("FLUMEN", &flumen.display().to_string());
+    std::fs::write(&script, text).unwrap();
+    let script = script.display();
+    let command =
+        format!("sh {script} {{port}} {{folder}} {{output}} {{output-port}} {{stage}} 2>&1");
+    let output = flumen_crash(&[
+        "foreign",
+        "flumen",
+        &command,
+        "--answers",
+        "--lines",
+        "5000",
+    ]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// Starts an agent whose sink reaches nobody, or writes files.
+const AGENT: &str = r#"
+    exec 3> "$2.properties"
+    cat >&3 <<END
+a.sources = r
+a.channels = c
+a.sinks = k
+a.sources.r.type = netcat
+a.sources.r.bind = 127.0.0.1
+a.sources.r.port = $1
+a.sources.r.channels = c
+a.channels.c.type = file
+a.channels.c.dataDirs = $2/data
+a.channels.c.capacity = 100000
+a.sinks.k.channel = c
+END
+    case $5 in
+    fill) cat >&3 <<END
+a.sinks.k.type = avro
+a.sinks.k.hostname = 127.0.0.1
+a.sinks.k.port = $4
+END
+    ;;
+    drain) cat >&3 <<END
+a.sinks.k.type = file_roll
+a.sinks.k.sink.directory = $3
+END
+    ;;
+    esac
+    exec FLUMEN agent -n a -f "$2.properties" --no-reload-conf
+"#;
