@@ -157,11 +157,11 @@ impl Foreign {
         let (sent, unread, answered) = match self.answers {
             true => {
                 let answers = Answers::begin(places.port)?;
-                answers.wait_for(self.lines)?;
+                // What is answered from now on nobody would hear when the power goes.
+                let answered = answers.wait_for(self.lines)?;
                 volume.shut_down()?;
                 drop(running);
-                let (sent, answered) = answers.end()?;
-                (sent, None, Some(answered))
+                (answers.end()?, None, Some(answered))
             }
             false => {
                 let _stream = send_paced(places.port, self.lines, self.rate)?;

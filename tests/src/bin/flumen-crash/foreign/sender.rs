@@ -96,29 +96,27 @@ impl Answers {
         Ok(Answers { answered, thread })
     }
 
-    /// Waits until so many lines are answered.
+    /// Waits until so many lines are answered, and returns how many are.
     ///
     /// # Errors
     /// When that takes minutes, or the client has ended.
-    pub(super) fn wait_for(&self, lines: u64) -> Result<()> {
+    pub(super) fn wait_for(&self, lines: u64) -> Result<u64> {
         wait_for("lines to be answered", ANSWERS_LIMIT, || {
             if self.thread.is_finished() {
                 bail!("the connection ended before the cut");
             }
-            Ok((self.answered.load(Ordering::SeqCst) >= lines).then_some(()))
+            let answered = self.answered.load(Ordering::SeqCst);
+            Ok((answered >= lines).then_some(answered))
         })
     }
 
-    /// How many lines were sent and how many answered, once the program is gone.
+    /// How many lines were sent, once the program is gone.
     ///
     /// # Errors
-    /// When an answer was something else than `OK`.
-    pub(super) fn end(self) -> Result<(u64, u64)> {
-        let sent = self
-            .thread
-            .join()
-            .map_err(|_| anyhow!("the client broke"))??;
-        Ok((sent, self.answered.load(Ordering::SeqCst)))
+    /// When the client waited for an answer in vain.
+    pub(super) fn end(self) -> Result<u64> {
+        let sent = self.thread.join();
+        sent.map_err(|_| anyhow!("the client broke"))?
     }
 }
 
@@ -183,8 +181,8 @@ mod tests {
         for _ in lines.take(250) {
             stream.write_all(ACKNOWLEDGEMENT).unwrap();
         }
-        answers.wait_for(250).unwrap();
+        assert_eq!(answers.wait_for(250).unwrap(), 250);
         drop(stream);
-        assert_eq!(answers.end().unwrap(), (300, 250));
+        assert_eq!(answers.end().unwrap(), 300);
     }
 }
