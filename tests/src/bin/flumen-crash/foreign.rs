@@ -14,7 +14,7 @@
 //! A program that answers each line with `OK` is cut off under load, and answers for the lines that
 //! it answered. One that does not answer is cut off some time after the last line was sent.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -145,7 +145,7 @@ impl Foreign {
         let folder = volume.folder.join("store");
         fs::create_dir(&folder)?;
         // An empty store that is not there would be the rig's loss.
-        File::open(&volume.folder)?.sync_all()?;
+        volume.sync()?;
         let output = tempfile::tempdir().context("make a folder for the output")?;
         let places = Places {
             port: ports::free_port()?,
