@@ -163,7 +163,7 @@ mod tests {
     fn all_lines_are_sent_over_the_end_of_a_block() {
         let (listener, port) = listener();
         let lines = BLOCK_LINES + 7;
-        let sender = thread::spawn(move || send_paced(port, lines, 1_000_000).map(drop).unwrap());
+        let sender = thread::spawn(move || send_paced(port, lines, 700_000).map(drop).unwrap());
         let reader = BufReader::new(listener.accept().unwrap().0);
         let numbers = reader
             .lines()
