@@ -10,6 +10,8 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
+use flumen_tests::binary;
+
 /// Each a test, because tests run beside each other.
 macro_rules! scenarios {
     ($($name:ident = $word:literal on $stores:expr;)*) => {
@@ -102,3 +104,90 @@ fn a_scenario_that_is_nothing_for_a_store_is_told() {
         "{told}"
     );
 }
+
+/// A program of a few lines that keeps lines and answers them, with or without a sync before. It
+/// writes what it kept into a file of the output when it is to drain.
+const KEEPER: &str = r#"
+    use strict; use IO::Socket::INET; use IO::Handle; use File::Copy;
+    my ($port, $folder, $output, $stage, $synced) = @ARGV;
+    copy("$folder/lines", "$output/lines") if $stage eq "drain";
+    open(my $file, ">>", "$folder/lines") or die "open: $!";
+    $file->autoflush(1);
+    my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1:$port") or die $@;
+    while (my $client = $listener->accept) {
+        while (my $line = <$client>) {
+            print $file $line or last;
+            if ($synced) { $file->sync or last; }
+            print $client "OK\n";
+        }
+    }
+"#;
+
+/// Tries the keeper; `synced` is 1 or 0.
+fn try_keeper(synced: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("keeper.pl");
+    std::fs::write(&script, KEEPER).unwrap();
+    let script = script.display();
+    let command = format!("perl {script} {{port}} {{folder}} {{output}} {{stage}} {synced}");
+    flumen_crash(&["foreign", "keeper", &command, "--answers", "--lines", "500"])
+}
+
+#[test]
+fn a_foreign_program_that_does_not_sync_loses_what_it_answered() {
+    let output = try_keeper("0");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(told.contains("| keeper | under load | "), "{told}");
+}
+
+#[test]
+fn a_foreign_program_that_syncs_keeps_what_it_answered() {
+    let output = try_keeper("1");
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// The whole agent, as a client sees it.
+#[test]
+fn an_agent_with_a_file_channel_keeps_what_it_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("agent.sh");
+    let flumen = binary::locate().unwrap();
+    let text = AGENT.replace("FLUMEN", &flumen.display().to_string());
+    std::fs::write(&script, text).unwrap();
+    let script = script.display();
+    let command = format!("sh {script} {{port}} {{folder}} {{output}} {{stage}} 2>&1");
+    let output = flumen_crash(&[
+        "foreign",
+        "flumen",
+        &command,
+        "--answers",
+        "--lines",
+        "5000",
+    ]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// Starts an agent without a sink, or with one that writes files.
+const AGENT: &str = r#"
+    {
+        cat <<END
+a.sources = r
+a.channels = c
+a.sources.r.type = netcat
+a.sources.r.bind = 127.0.0.1
+a.sources.r.port = $1
+a.sources.r.channels = c
+a.channels.c.type = file
+a.channels.c.dataDirs = $2/data
+a.channels.c.capacity = 100000
+END
+        test $4 = fill || cat <<END
+a.sinks = k
+a.sinks.k.channel = c
+a.sinks.k.type = file_roll
+a.sinks.k.sink.directory = $3
+END
+    } > "$2.properties"
+    exec FLUMEN agent -n a -f "$2.properties" --no-reload-conf
+"#;

@@ -7,6 +7,8 @@ use anyhow::{Result, bail};
 use flumen_tests::binary;
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 
+use crate::helper::Load;
+
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 usage: flumen-bench [ROWS] [FLAGS]
@@ -19,6 +21,7 @@ ROWS                letters of the rows to run, such as abh; all of them by defa
   i  every body touched by a guest                         l  swaps of a guest at full load
   j  a guest's filter beside the built-in one              m  start and memory with guests
   k  guest sink, guest source                              n  a guest that loops, and its neighbour
+  o  the file channel, synced
 --rows a,b          the same
 --binary PATH       the flumen binary; given twice, the two are compared in turn
                     (default: FLUMEN_BINARY, or what cargo builds in this profile)
@@ -26,10 +29,13 @@ ROWS                letters of the rows to run, such as abh; all of them by defa
 --lines N           lines of a run of the rows a to d and i to k (20 million; b, c and i to k: a quarter of N)
 --quick             one round of a tenth of the lines: to see that it works
 --buffer-kib N      read buffer of the raw reader (128)
+--peer-seconds N    for so long lines are sent to another program in row (o), at most (20)
 
 FLUMEN_BENCH_PEER_<NAME>='command with {port}' runs another program in row (a).
+FLUMEN_BENCH_DURABLE_PEER_<NAME>='command with {port} and {folder}' runs one in row (o).
 
 flumen-bench generate --port N --lines N [--connections N]     the line generator alone
+                      [--seconds N]                            (one connection, so long at most)
 flumen-bench raw-reader [--buffer-kib N] [--connections N]     the raw reader alone";
 
 /// Rounds of each row, for a median that one disturbed run does not move.
@@ -42,6 +48,8 @@ const LINES_MIN: u64 = 1_000;
 /// Default read buffer of the raw reader: large enough that system calls do not count, small enough
 /// to stay in the cache of a core. `--buffer-kib` tries another.
 const RAW_BUFFER_KIB: usize = 128;
+/// So long lines are sent to another program in row (o): some do a hundredth of what flumen does.
+const PEER_SECONDS: u64 = 20;
 /// Most connections of the generator.
 const CONNECTIONS_MAX: usize = 64;
 
@@ -51,11 +59,7 @@ pub(crate) enum Run {
     /// Print [`HELP`].
     Help,
     /// Send lines; started by the benchmark.
-    Generate {
-        port: u16,
-        lines: u64,
-        connections: usize,
-    },
+    Generate { port: u16, load: Load },
     /// Read lines; started by the benchmark.
     RawReader {
         buffer_bytes: usize,
@@ -74,6 +78,7 @@ pub(crate) struct Arguments {
     pub(crate) lines: u64,
     pub(crate) quick: bool,
     pub(crate) raw_buffer_bytes: usize,
+    pub(crate) peer_seconds: u64,
 }
 
 impl Arguments {
@@ -146,6 +151,8 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Run> {
             Long("quick") => given.quick = true,
             Long("buffer-kib") => given.buffer_kib = Some(parser.value()?.parse()?),
             Long("port") => given.port = Some(parser.value()?.parse()?),
+            Long("seconds") => given.seconds = Some(parser.value()?.parse()?),
+            Long("peer-seconds") => given.peer_seconds = Some(parser.value()?.parse()?),
             Long("connections") => given.connections = Some(parser.value()?.parse()?),
             Value(word) if word == "generate" || word == "raw-reader" => {
                 given.helper = Some(word.string()?);
@@ -168,6 +175,8 @@ struct Given {
     buffer_kib: Option<usize>,
     port: Option<u16>,
     connections: Option<usize>,
+    seconds: Option<u64>,
+    peer_seconds: Option<u64>,
 }
 
 impl Given {
@@ -186,11 +195,17 @@ impl Given {
                 buffer_bytes,
                 connections,
             }),
-            (Some(_), Some(port), Some(lines)) => Ok(Run::Generate {
-                port,
-                lines,
-                connections,
-            }),
+            (Some(_), Some(port), Some(lines)) => {
+                if self.seconds.is_some() && connections > 1 {
+                    bail!("--seconds is for one connection");
+                }
+                let load = Load {
+                    lines,
+                    connections,
+                    seconds: self.seconds,
+                };
+                Ok(Run::Generate { port, load })
+            }
             (Some(_), _, _) => bail!("generate needs --port and --lines"),
         }
     }
@@ -218,6 +233,7 @@ impl Given {
             lines,
             quick: self.quick,
             raw_buffer_bytes,
+            peer_seconds: self.peer_seconds.unwrap_or(PEER_SECONDS),
         }))
     }
 }
@@ -228,7 +244,7 @@ fn rows(text: &str, rows: &mut Vec<Row>) -> Result<()> {
         match Row::ALL.iter().find(|(known, _)| *known == letter) {
             Some((_, row)) if !rows.contains(row) => rows.push(*row),
             Some(_) => {}
-            None => bail!("there is no row {letter:?} in {text:?}: the rows are a to n"),
+            None => bail!("there is no row {letter:?} in {text:?}: the rows are a to o"),
         }
     }
     Ok(())
@@ -266,6 +282,8 @@ mod tests {
     fn quick_is_a_tenth_and_one_round() {
         let quick = arguments(&["--quick"]);
         assert_eq!((quick.rounds, quick.lines), (1, LINES / 10));
+        assert_eq!(quick.peer_seconds, PEER_SECONDS);
+        assert_eq!(arguments(&["--peer-seconds", "2"]).peer_seconds, 2);
         let set = arguments(&["--quick", "--rounds", "3", "--lines", "5000"]);
         assert_eq!((set.rounds, set.lines), (3, 5000));
         assert!(run(&["--rounds", "0"]).is_err());
@@ -284,14 +302,22 @@ mod tests {
     #[test]
     fn the_helpers_have_their_own_flags() {
         let generate = run(&["generate", "--port", "7", "--lines", "9"]).unwrap();
-        assert_eq!(
-            generate,
-            Run::Generate {
-                port: 7,
-                lines: 9,
-                connections: 1
-            }
-        );
+        let load = Load::new(9, 1);
+        assert_eq!(generate, Run::Generate { port: 7, load });
+        let bounded = run(&["generate", "--port=7", "--lines=9", "--seconds=3"]).unwrap();
+        let load = Load {
+            seconds: Some(3),
+            ..load
+        };
+        assert_eq!(bounded, Run::Generate { port: 7, load });
+        let several = [
+            "generate",
+            "--port=7",
+            "--lines=9",
+            "--seconds=3",
+            "--connections=2",
+        ];
+        assert!(run(&several).is_err());
         assert!(run(&["generate", "--port", "7"]).is_err());
         assert!(run(&["raw-reader", "--connections", "65"]).is_err());
         let reader = run(&["raw-reader", "--buffer-kib", "64", "--connections", "2"]).unwrap();

@@ -16,13 +16,13 @@
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use flumen_tests::lines::{BLOCK_LINES, Block};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::helper::{Processor, keep_to_processor, own_cpu_time};
+use crate::helper::{Load, Processor, keep_to_processor, own_cpu_time};
 
 /// The most bytes of one write on one of several connections, so that all get their turn.
 const TURN_BYTES: usize = 256 << 10;
@@ -32,7 +32,12 @@ const TURN_BYTES: usize = 256 << 10;
 const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The sub-command: connects, says `ready`, waits for `go`, sends, says `done LINES CPU_NANOS`.
-pub(crate) fn run(port: u16, lines: u64, connections: usize) -> Result<()> {
+pub(crate) fn run(port: u16, load: Load) -> Result<()> {
+    let Load {
+        mut lines,
+        connections,
+        seconds,
+    } = load;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut streams = Vec::new();
     for _ in 0..connections {
@@ -50,22 +55,32 @@ pub(crate) fn run(port: u16, lines: u64, connections: usize) -> Result<()> {
     }
     let cpu_before = own_cpu_time();
     match streams.as_mut_slice() {
-        [only] => send_numbered(only, block, lines)?,
+        [only] => lines = send_numbered(only, block, lines, seconds)?,
         several => send_repeated(several, &block, lines)?,
     }
     println!("done {lines} {}", (own_cpu_time() - cpu_before).as_nanos());
     Ok(())
 }
 
-/// Sends the lines with the numbers from 0 to `lines`.
-pub(crate) fn send_numbered(stream: &mut TcpStream, mut block: Block, lines: u64) -> Result<()> {
+/// Sends the lines with the numbers from 0 to `lines`, and begins no block when `seconds` are over.
+/// Returns how many were sent.
+pub(crate) fn send_numbered(
+    stream: &mut TcpStream,
+    mut block: Block,
+    lines: u64,
+    seconds: Option<u64>,
+) -> Result<u64> {
     stream.set_write_timeout(Some(SILENCE_LIMIT))?;
-    for index in 0..lines.div_ceil(BLOCK_LINES) {
-        block.renumber(index);
-        let part = block.first(lines - index * BLOCK_LINES);
+    let begin = Instant::now();
+    let time = seconds.map_or(Duration::MAX, Duration::from_secs);
+    let mut sent = 0;
+    while sent < lines && begin.elapsed() < time {
+        block.renumber(sent / BLOCK_LINES);
+        let part = block.first(lines - sent);
         stream.write_all(part).context("send lines")?;
+        sent += BLOCK_LINES.min(lines - sent);
     }
-    Ok(())
+    Ok(sent)
 }
 
 /// A connection and what it still has to send.
@@ -153,21 +168,26 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let sender = thread::spawn(move || {
-            send_numbered(
-                &mut TcpStream::connect(address).unwrap(),
-                Block::new(),
-                lines,
-            )
-            .unwrap();
+            let mut stream = TcpStream::connect(address).unwrap();
+            send_numbered(&mut stream, Block::new(), lines, None).unwrap()
         });
         let mut check = LineCheck::new().expect_lane(0, lines);
         check
             .reader(&mut BufReader::new(listener.accept().unwrap().0))
             .unwrap();
-        sender.join().unwrap();
+        assert_eq!(sender.join().unwrap(), lines);
         let verdict = check.finish();
         assert!(verdict.is_clean(), "{verdict:?}");
         assert_eq!(verdict.lines, lines);
+    }
+
+    #[test]
+    fn no_block_is_begun_when_the_time_is_over() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut send = |seconds| send_numbered(&mut stream, Block::new(), 7, seconds).unwrap();
+        assert_eq!(send(Some(0)), 0);
+        assert_eq!(send(Some(60)), 7);
     }
 
     #[test]

@@ -18,6 +18,27 @@ pub(crate) struct Helper {
     output: BufReader<ChildStdout>,
 }
 
+/// What a generator sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// Lines, at most.
+    pub(crate) lines: u64,
+    pub(crate) connections: usize,
+    /// After so many seconds no further block of lines is begun.
+    pub(crate) seconds: Option<u64>,
+}
+
+impl Load {
+    /// A load that ends with its last line.
+    pub(crate) fn new(lines: u64, connections: usize) -> Self {
+        Self {
+            lines,
+            connections,
+            seconds: None,
+        }
+    }
+}
+
 impl Helper {
     /// Starts this program again with other arguments.
     pub(crate) fn start(arguments: &[String]) -> Result<Self> {
@@ -44,13 +65,15 @@ impl Helper {
     }
 
     /// Starts the generator and waits until its connections are made.
-    pub(crate) fn generator(port: u16, lines: u64, connections: usize) -> Result<Self> {
-        let mut helper = Self::start(&[
+    pub(crate) fn generator(port: u16, load: Load) -> Result<Self> {
+        let mut words = vec![
             "generate".to_owned(),
             format!("--port={port}"),
-            format!("--lines={lines}"),
-            format!("--connections={connections}"),
-        ])?;
+            format!("--lines={}", load.lines),
+            format!("--connections={}", load.connections),
+        ];
+        words.extend(load.seconds.map(|seconds| format!("--seconds={seconds}")));
+        let mut helper = Self::start(&words)?;
         helper.expect("ready")?;
         Ok(helper)
     }

@@ -4,7 +4,7 @@
 //! cargo run --release -p flumen-tests --bin flumen-bench
 //! ```
 //!
-//! It prints a table in Markdown: for each row of the promise (a to n) what was measured, the
+//! It prints a table in Markdown: for each row of the promise (a to o) what was measured, the
 //! median, the range, and whether the aim is reached. A plain program that only reads the socket
 //! and finds the line ends runs in turn with flumen and shows the limit of the machine; the rows
 //! called "A/A" compare a thing with itself and show the noise: a difference smaller than theirs
@@ -17,7 +17,7 @@
 //! * Memory: the resident peak that the kernel recorded.
 //! * Acknowledgement rows: the client runs in this process.
 //!
-//! Other programs can run in row (a): see [`peers`]. Nothing of this is a timed test: an aim that is
+//! Other programs can run in the rows (a) and (o): see [`peers`]. Nothing of this is a timed test: an aim that is
 //! not reached is shown in the table. The command fails only when something does not work, a line
 //! that was lost, doubled or out of order included.
 
@@ -47,11 +47,7 @@ fn main() -> ExitCode {
             println!("{}", arguments::HELP);
             Ok(())
         }
-        Run::Generate {
-            port,
-            lines,
-            connections,
-        } => generator::run(port, lines, connections),
+        Run::Generate { port, load } => generator::run(port, load),
         Run::RawReader {
             buffer_bytes,
             connections,

@@ -11,7 +11,7 @@ use flumen_tests::{guests, ports, process};
 
 use crate::arguments::Arguments;
 use crate::flow::{Flow, Sink};
-use crate::helper::Helper;
+use crate::helper::{Helper, Load};
 use crate::peers;
 use crate::table::{Aim, Table, Unit};
 
@@ -246,7 +246,7 @@ pub(crate) fn connections(arguments: &Arguments, table: &mut Table) -> Result<()
 /// One run of the raw reader on one connection.
 pub(crate) fn raw_run(arguments: &Arguments, lines: u64) -> Result<Sample> {
     let (mut reader, port) = Helper::raw_reader(arguments.raw_buffer_bytes, 1)?;
-    let mut generator = Helper::generator(port, lines, 1)?;
+    let mut generator = Helper::generator(port, Load::new(lines, 1))?;
     let begin = Instant::now();
     generator.go()?;
     let (counted, cpu) = reader.done()?;
@@ -286,7 +286,7 @@ pub(crate) fn measured(
     connections: usize,
     taken: u64,
 ) -> Result<Sample> {
-    let mut generator = Helper::generator(port, lines, connections)?;
+    let mut generator = Helper::generator(port, Load::new(lines, connections))?;
     let cpu_before = process::cpu_time(agent.process_id())?;
     let begin = Instant::now();
     generator.go()?;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use lexopt::prelude::{Long, Value, ValueExt};
 
 use crate::driver::{Kind, Orders};
+use crate::foreign::Foreign;
 use crate::mutation::{self, MUTATIONS, Mutation};
 use crate::scenario::{self, Choice, SCENARIOS, Scenario};
 
@@ -15,6 +16,7 @@ pub(crate) const HELP: &str = "\
 usage: flumen-crash list [--short]
        flumen-crash run [SCENARIO ...] [FLAGS]
        flumen-crash mutations [PROTECTION ...] [FLAGS]
+       flumen-crash foreign NAME COMMAND [FOREIGN FLAGS]
 
 run: plays scenarios, all of them when none is named, and ends with 1 when a promise was broken.
 mutations: switches protections off, one after the other, all of them when none is named, and ends
@@ -29,7 +31,17 @@ with 1 when no scenario notices. Needs a build with --features mutations.
                   lazy, interval, os: with that value of acknowledge or durability;
                   pair, two of them with puts into both
 --mutation NAME   with this protection switched off: a promise must be broken
---folder PATH     where the folders of rounds are made (the system's temporary folder)";
+--folder PATH     where the folders of rounds are made (the system's temporary folder)
+
+foreign: cuts the power of any program that reads lines and keeps them, and counts what comes out
+afterwards. COMMAND has {port}, {folder}, {stage} (fill or drain), {output} and {output-port}. Ends
+with 1 when a line that was answered is lost.
+
+--answers         the program answers each line with OK, and is cut under load
+--pause MILLIS    between the last line and the cut, given once or more (0, 200, 1000, 5000)
+--lines N         lines sent, or answered, before the cut (50000)
+--rate N          lines a second to a program that does not answer (10000)
+--rounds N        trials of each pause (1)";
 
 /// The exit code for a broken promise.
 pub(crate) const BROKEN: u8 = 1;
@@ -44,6 +56,8 @@ pub(crate) enum Run {
     Help,
     /// Print the scenarios, all or those of the short form.
     List { short: bool },
+    /// Try a foreign program, here.
+    Foreign(Foreign),
     /// Play in a process of its own, with these words.
     Apart(Vec<String>),
     /// Switch protections off, here.
@@ -78,23 +92,12 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Run> {
             "list" => Ok(Run::List {
                 short: parser.next()? == Some(Long("short")),
             }),
-            "run" => {
-                let words = parser.raw_args()?.map(ValueExt::string);
-                let words = words.collect::<Result<Vec<_>, _>>()?;
-                // What is wrong with them is told here, once.
-                play(lexopt::Parser::from_args(&words))?;
-                let verb = std::iter::once("play".to_owned());
-                Ok(Run::Apart(verb.chain(words).collect()))
-            }
-            "mutations" => {
-                let words = parser.raw_args()?.map(ValueExt::string);
-                let words = words.collect::<Result<Vec<_>, _>>()?;
-                weaken(lexopt::Parser::from_args(&words))?;
-                let verb = std::iter::once("weaken".to_owned());
-                Ok(Run::Apart(verb.chain(words).collect()))
-            }
+            "run" => apart("play", parser, play),
+            "mutations" => apart("weaken", parser, weaken),
+            "foreign" => apart("foreign-here", parser, foreign),
             "play" => play(parser),
             "weaken" => weaken(parser),
+            "foreign-here" => foreign(parser),
             "drive" => drive(parser).map(Run::Drive),
             "disk" => {
                 let folder = PathBuf::from(parser.value()?);
@@ -105,6 +108,24 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Run> {
         },
         _ => Ok(Run::Help),
     }
+}
+
+/// The verb that does the work in a process of its own, with the words that are left. What is wrong
+/// with them is told here, once.
+fn apart(
+    verb: &str,
+    mut parser: lexopt::Parser,
+    check: fn(lexopt::Parser) -> Result<Run>,
+) -> Result<Run> {
+    let words = parser.raw_args()?.map(ValueExt::string);
+    let words = words.collect::<Result<Vec<_>, _>>()?;
+    check(lexopt::Parser::from_args(&words))?;
+    let verb = std::iter::once(verb.to_owned());
+    Ok(Run::Apart(verb.chain(words).collect()))
+}
+
+fn foreign(parser: lexopt::Parser) -> Result<Run> {
+    Foreign::parse(parser).map(Run::Foreign)
 }
 
 fn play(parser: lexopt::Parser) -> Result<Run> {

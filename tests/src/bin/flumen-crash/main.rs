@@ -13,6 +13,7 @@ mod body;
 mod driver;
 mod event;
 mod faulty_disk;
+mod foreign;
 mod mutation;
 mod oracle;
 mod rig;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Run::Drive(orders) => driver::run(&orders).map(|()| true),
         Run::Disk(folder, bytes) => faulty_disk::serve(&folder, bytes).map(|()| true),
         Run::Apart(words) => apart(&words),
+        Run::Foreign(foreign) => foreign.run(),
         Run::Weaken(mutations, choice) => weaken_all(&mutations, &choice),
         Run::Play(scenarios, choice) => play_all(&scenarios, &choice),
     });

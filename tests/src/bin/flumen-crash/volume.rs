@@ -131,6 +131,14 @@ impl Volume {
         call("perl", &["-e", program, &self.folder.display().to_string()])
     }
 
+    /// Puts on the disk what is in the file system so far.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(crate) fn sync(&self) -> Result<()> {
+        call("sync", &["-f", &self.folder.display().to_string()])
+    }
+
     /// Gives the faulty disk an order.
     ///
     /// # Errors
