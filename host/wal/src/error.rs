@@ -29,10 +29,17 @@ pub enum OpenError {
         /// Its version.
         version: u32,
     },
-    /// Two segments belong to two logs.
+    /// A segment of another log lies behind those of this one.
     Foreign {
-        /// The segment that belongs to another log than the newest.
+        /// The stranger.
         segment: String,
+    },
+    /// Two segments belong to two logs, and it cannot be told which of them is the stranger.
+    TwoLogs {
+        /// The newer of them.
+        newer: String,
+        /// The older.
+        older: String,
     },
     /// The state in a whole snapshot makes no sense to the user of the log.
     State {
@@ -74,6 +81,10 @@ impl fmt::Display for OpenError {
             OpenError::Foreign { segment } => write!(
                 f,
                 "{segment} belongs to another log; move it back to the folder it came from and open again"
+            ),
+            OpenError::TwoLogs { newer, older } => write!(
+                f,
+                "{newer} and {older} belong to two logs, and which of them is the stranger cannot be told; nothing was changed, move the stranger back to the folder it came from, put the file back whose place it took, and open again"
             ),
             OpenError::State { .. } => write!(
                 f,

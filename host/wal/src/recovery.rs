@@ -26,6 +26,7 @@ pub(crate) use settle::Unsettled;
 mod report;
 mod search;
 mod settle;
+mod which_log;
 
 /// Damaged stretches that are kept for the quarantine. One that is rotten through and through has
 /// more, and the first ones tell as much.

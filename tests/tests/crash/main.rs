@@ -42,6 +42,7 @@ scenarios! {
     damaged_blocks = "damage-blocks" on BOTH;
     missing_files = "damage-files" on BOTH;
     a_foreign_segment = "damage-foreign" on BOTH;
+    a_foreign_newest_segment = "damage-foreign-newest" on BOTH;
     two_processes = "two-processes" on BOTH;
     a_pause = "pause" on BOTH;
     clocks_that_jump = "clocks" on BOTH;

@@ -191,7 +191,10 @@ pub(super) fn refused(name: &ComponentName, folder: &Path, error: OpenError) -> 
             let message = format!("channel {name}: {place} cannot be opened");
             return Fault::transient(Side::Machine, message).with_cause(error);
         }
-        OpenError::Foreign { .. } | OpenError::Newer { .. } | OpenError::State { .. } => {
+        OpenError::Foreign { .. }
+        | OpenError::TwoLogs { .. }
+        | OpenError::Newer { .. }
+        | OpenError::State { .. } => {
             format!("channel {name}: {place} is not opened, and nothing in it was changed")
         }
         _ => format!("channel {name}: {place} cannot be opened"),

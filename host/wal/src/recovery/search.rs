@@ -115,25 +115,8 @@ impl<'io> Search<'io> {
         if self.snapshot.is_empty() && self.unreadable_snapshots > 0 && !self.unreadable_is_lost {
             return Err(super::unreadable("read any snapshot of the log"));
         }
-        if self.log.is_none() {
-            self.log = self.log_of_older();
-        }
+        self.log = self.which_log()?;
         self.nothing_foreign_is_newer()
-    }
-
-    /// Which log the segments before the chain belong to, when the heads of the chain do not say.
-    /// Else the log would go on as another one.
-    fn log_of_older(&self) -> Option<LogId> {
-        let first = self.chain.first()?.number;
-        self.segments.range(..first).rev().find_map(|number| {
-            let name = FileName::Segment(*number).to_string();
-            let mut blocks = vec![0; DATA_START as usize];
-            let read = self.io.open(&name).and_then(|f| f.read_at(0, &mut blocks));
-            let header = read
-                .ok()
-                .and_then(|_| SegmentHeader::decode(&blocks).ok())?;
-            (header.number == *number).then_some(header.log)
-        })
     }
 
     /// A segment of another log under a name that ours could have does not come from a crash.
@@ -151,9 +134,9 @@ impl<'io> Search<'io> {
 
     fn belongs(&mut self, probe: &Probe) -> Result<(), OpenError> {
         match (self.log, probe.log) {
-            (Some(own), Some(other)) if own != other => Err(OpenError::Foreign {
-                segment: FileName::Segment(probe.number).to_string(),
-            }),
+            (Some(own), Some(other)) if own != other => {
+                Err(self.two_logs(self.chain_told_by(), probe.number))
+            }
             (None, Some(log)) => {
                 self.log = Some(log);
                 Ok(())

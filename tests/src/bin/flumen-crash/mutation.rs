@@ -82,6 +82,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         scenarios: &["full-tmpfs"],
         rounds: 3,
     },
+    Mutation {
+        name: "second-head",
+        scenarios: &["damage-foreign-newest"],
+        rounds: 60,
+    },
 ];
 
 /// Whether this build can switch anything off.
