@@ -22,6 +22,15 @@ pub enum OpenError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The disk does not give blocks without which it cannot be told what the log holds.
+    Unreadable {
+        /// The segment with such a block.
+        segment: String,
+        /// Where the first stands in it.
+        offset: u64,
+        /// What they are needed for.
+        what: &'static str,
+    },
     /// A segment was written by a newer version.
     Newer {
         /// The segment.
@@ -74,6 +83,14 @@ impl fmt::Display for OpenError {
                     "cannot {action}; nothing was changed, mend the disk and open again"
                 )
             }
+            OpenError::Unreadable {
+                segment,
+                offset,
+                what,
+            } => write!(
+                f,
+                "the disk does not give {what} at offset {offset} of {segment}; nothing was changed, mend the disk and open again, or take what it does not give as lost"
+            ),
             OpenError::Newer { segment, version } => write!(
                 f,
                 "{segment} has format version {version}, which is newer than this build; open it with the version that wrote it"

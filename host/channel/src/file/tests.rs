@@ -9,6 +9,7 @@ mod model;
 mod restart;
 mod rig;
 mod sealed;
+mod unreadable;
 
 use std::path::Path;
 use std::sync::Arc;

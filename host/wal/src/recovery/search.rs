@@ -52,7 +52,8 @@ pub(super) struct Search<'io> {
     /// Which segment of which log stands under the name of another.
     pub(super) strays: BTreeMap<u64, Option<(LogId, u64)>>,
     pub(super) unreadable_is_lost: bool,
-    unreadable_snapshots: u64,
+    /// The newest segment whose snapshot the disk does not give.
+    unreadable_snapshot: Option<u64>,
     pub(super) report: Recovery,
 }
 
@@ -81,7 +82,7 @@ impl<'io> Search<'io> {
             snapshot: Vec::new(),
             strays: BTreeMap::new(),
             unreadable_is_lost,
-            unreadable_snapshots: 0,
+            unreadable_snapshot: None,
             report: Recovery::default(),
         }
     }
@@ -112,8 +113,12 @@ impl<'io> Search<'io> {
             }
         }
         self.chain.reverse();
-        if self.snapshot.is_empty() && self.unreadable_snapshots > 0 && !self.unreadable_is_lost {
-            return Err(super::unreadable("read any snapshot of the log"));
+        if let Some(number) = self.unreadable_snapshot
+            && self.snapshot.is_empty()
+            && !self.unreadable_is_lost
+        {
+            let at = u64::from(DATA_START);
+            return Err(super::unreadable("the only snapshot", number, at));
         }
         self.log = self.which_log()?;
         self.nothing_foreign_is_newer()
@@ -207,7 +212,10 @@ impl<'io> Search<'io> {
             return match unreadable {
                 0 => Ok(Probed::Unused),
                 _ if self.unreadable_is_lost => Ok(Probed::Stray(None)),
-                _ => Err(super::unreadable("read a segment of the log")),
+                _ => {
+                    let at = scan.window().unreadable_in(&(0..length)).unwrap_or(0);
+                    Err(super::unreadable("the records", number, at))
+                }
             };
         };
         let begins = header.kind == Kind::Snapshot && header.position.offset() == DATA_START;
@@ -236,7 +244,9 @@ impl<'io> Search<'io> {
                     && frame.header.position == Position::new(probe.number, DATA_START)
                     && snapshot::decode(frame.payload).is_some()
             });
-        self.unreadable_snapshots += u64::from(read.is_err());
+        if read.is_err() {
+            self.unreadable_snapshot.get_or_insert(probe.number);
+        }
         if !whole {
             self.snapshot.clear();
         }
