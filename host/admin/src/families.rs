@@ -75,6 +75,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     family(Channel, "CheckpointWriteErrorCount", "flumen_channel_checkpoint_write_error_total", Shape::Counter, "Always 0: there is no checkpoint. For pages made for Flume."),
     family(Channel, "CheckpointBackupWriteErrorCount", "flumen_channel_checkpoint_backup_write_error_total", Shape::Counter, "Always 0, as above."),
     family(Channel, "LostEventCount", "flumen_channel_lost_event_total", Shape::Counter, "Events that damage on the disk took, as long as the log remembers."),
+    family(Channel, "UnreadableEventCount", "flumen_channel_unreadable_events", Shape::Gauge, "Events in the channel that its disk does not give, and that are tried again when it is opened."),
     family(Channel, "QuarantinedFrameCount", "flumen_channel_quarantined_frame_total", Shape::Counter, "Damaged frames that were found when the channel was opened."),
     family(Channel, "QuarantinedBytes", "flumen_channel_quarantined_bytes_total", Shape::Counter, "Damaged bytes that were copied aside."),
     family(Channel, "RecoveryMillis", "flumen_channel_recovery_milliseconds", Shape::Gauge, "How long the last opening took."),

@@ -9,7 +9,8 @@
 //! * A put whose outcome the disk left open is there after a restart as a whole or not at all.
 //! * After a restart events stand at their old places, with the identities that they had.
 //! * Damage takes the frames that it hit and no others; how many events that were is counted, told
-//!   and never in the way. A disk that is full refuses puts; takes and acknowledgements go on.
+//!   and never in the way. What the disk does not give is waited for about a minute, then set aside: not
+//!   lost, and tried again when the channel is opened. A disk that is full refuses puts; takes and acknowledgements go on.
 //! * A start reads one segment of the log, whatever waits in the channel.
 //!
 //! Not guaranteed
@@ -33,6 +34,7 @@
 //! change    other settings for a channel that is open
 //! owner     what the channel, its permits and its leases hold, and its end
 //! keeper    a thread: reads the backlog, writes acknowledgements nobody took along, closes
+//! patience  how long a disk that gives nothing is waited for
 //! core      the lock, and what the log says
 //! state     queue and accounts, a plain value
 //! window    which frames have their events in memory
@@ -61,6 +63,7 @@ mod kept;
 mod lease;
 mod options;
 mod owner;
+mod patience;
 pub mod payload;
 mod put;
 pub mod salvage;
@@ -91,9 +94,11 @@ pub use options::ROW;
 
 use self::core::Core;
 use crate::bounded::{Outside, Refusal, Room};
+use keeper::Reading;
 use kept::Kept;
 use options::{Fixed, Setup};
 use owner::{LogBounds, Owner};
+use patience::{Patience, Waits};
 use payload::{KeptRecord, Keyring};
 use put::Granted;
 use state::{Bodies, State};
@@ -199,6 +204,7 @@ struct Ground {
     io: Arc<dyn LogIo>,
     keyring: Keyring,
     window: Window,
+    waits: Waits,
 }
 
 impl FileChannel {
@@ -220,6 +226,7 @@ impl FileChannel {
             io: Arc::new(Folder::new(&folder)),
             keyring,
             window: Window::default(),
+            waits: Waits::default(),
         };
         Self::open_on(ground, name, setup, clock, &folder)
     }
@@ -235,6 +242,7 @@ impl FileChannel {
             io,
             keyring,
             window,
+            waits,
         } = ground;
         let options = setup.log();
         let bounds = LogBounds {
@@ -272,7 +280,11 @@ impl FileChannel {
         let core = Arc::new(Core::new(name.clone(), keyring, state));
         core.counters.start_time.set(now_ms(&*clock));
         tell(name, folder, &recovery);
-        let owner = Owner::start(core, log, kept, bounds)?;
+        let reading = Reading {
+            patience: Patience::new(waits),
+            folder: folder.to_owned(),
+        };
+        let owner = Owner::start(core, log, kept, bounds, reading)?;
         owner.set_strict(setup.changing.strict);
         Ok(Self {
             owner: Arc::new(owner),

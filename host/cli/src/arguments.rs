@@ -18,6 +18,7 @@ use flumen_config::problem::nearest_name;
 
 pub(crate) use channel::{
     ChannelChoice, ChannelCommand, ConfiguredChannel, DumpArguments, ImportArguments,
+    SalvageArguments,
 };
 pub(crate) use component::{ComponentCommand, NewArguments, RunArguments};
 
@@ -264,7 +265,8 @@ impl Collected {
             | FlagId::From
             | FlagId::Count
             | FlagId::BodyBytes
-            | FlagId::Text => self.channel.take(flag, value)?,
+            | FlagId::Text
+            | FlagId::UnreadableIsLost => self.channel.take(flag, value)?,
             FlagId::Help => self.help = true,
             FlagId::Other => {}
         }

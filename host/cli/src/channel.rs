@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use flumen_agent::channel_folders::{ChannelImage, ChannelPlace, Keyring, PlaceError, salvage};
 use flumen_config::Plan;
 
-use crate::arguments::{ChannelChoice, ChannelCommand, ConfiguredChannel};
+use crate::arguments::{ChannelChoice, ChannelCommand, ConfiguredChannel, SalvageArguments};
 use crate::check;
 use crate::import::with_causes;
 use crate::output::{complain, counted, print};
@@ -35,7 +35,7 @@ pub(crate) fn run(program: &str, command: ChannelCommand) -> ExitCode {
             printed(&text)?;
             Ok(is_whole)
         }),
-        ChannelCommand::Salvage(choice, to) => copy(choice, &to),
+        ChannelCommand::Salvage(choice, arguments) => copy(choice, &arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -119,9 +119,9 @@ fn is_none(folder: &Path) -> bool {
     !is_log(folder.join(ChannelPlace::LOG_FOLDER)) && !is_log(folder.to_owned())
 }
 
-fn copy(choice: ChannelChoice, to: &Path) -> Result<bool, String> {
-    let image = image(choice)?;
-    let done = salvage(&image, to).map_err(|error| with_causes(&error))?;
+fn copy(choice: ChannelChoice, arguments: &SalvageArguments) -> Result<bool, String> {
+    let image = image_with(choice, arguments.unreadable_is_lost)?;
+    let done = salvage(&image, &arguments.to).map_err(|error| with_causes(&error))?;
     let mut text = format!(
         "copied {} and {} into {}\n",
         counted(done.events, "event"),
@@ -129,9 +129,13 @@ fn copy(choice: ChannelChoice, to: &Path) -> Result<bool, String> {
         done.folder.display()
     );
     if done.lost_frames > 0 {
+        let frame = match arguments.unreadable_is_lost {
+            true => "damaged or unreadable frame",
+            false => "damaged frame",
+        };
         text.push_str(&format!(
             "left out {} with {}\n",
-            counted(done.lost_frames, "damaged frame"),
+            counted(done.lost_frames, frame),
             counted(done.lost_events, "event")
         ));
     }
@@ -145,12 +149,18 @@ fn copy(choice: ChannelChoice, to: &Path) -> Result<bool, String> {
     Ok(true)
 }
 
+/// Who only looks is shown what there is.
 fn image(choice: ChannelChoice) -> Result<ChannelImage, String> {
+    image_with(choice, true)
+}
+
+fn image_with(choice: ChannelChoice, unreadable_is_lost: bool) -> Result<ChannelImage, String> {
     if let ChannelChoice::Folder(folder) = &choice {
-        let image = ChannelImage::open(folder, Keyring::default());
+        let image = ChannelImage::open_with(folder, Keyring::default(), unreadable_is_lost);
         return image.map_err(|error| with_causes(&error));
     }
-    chosen(choice)?.image().map_err(|error| with_causes(&error))
+    let image = chosen(choice)?.image_with(unreadable_is_lost);
+    image.map_err(|error| with_causes(&error))
 }
 
 /// The channel that the operator means.

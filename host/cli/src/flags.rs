@@ -134,6 +134,7 @@ pub(crate) enum FlagId {
     Count,
     BodyBytes,
     Text,
+    UnreadableIsLost,
     Help,
     /// One that is not obeyed.
     Other,
@@ -241,6 +242,7 @@ const CHANNELS: &[Verb] = &[
 ];
 const TARGETS: &[Verb] = &[Verb::ImportFlumeChannel, Verb::ChannelSalvage];
 const DUMP: &[Verb] = &[Verb::ChannelDump];
+const SALVAGE: &[Verb] = &[Verb::ChannelSalvage];
 const DRY_RUNS: &[Verb] = &[
     Verb::Agent,
     Verb::Help,
@@ -317,6 +319,7 @@ pub(crate) static FLAGS: &[Flag] = &[
     flag(FlagId::Count, &["--count"], FlagValue::Next("N"), DUMP, "events at most; by default all"),
     flag(FlagId::BodyBytes, &["--body-bytes"], FlagValue::Next("N"), DUMP, "bytes of each body at most, 4096 by default; what is left out is counted"),
     flag(FlagId::Text, &["--text"], FlagValue::None, DUMP, "print bodies as lines of text, without sequences and headers"),
+    flag(FlagId::UnreadableIsLost, &["--unreadable-is-lost"], FlagValue::None, SALVAGE, "leave out, and count, what the disk does not give; else that ends the copy, because a mended disk may give it"),
     flag(FlagId::Help, &["--help", "-h"], FlagValue::None, ALL, "explain the command"),
     flag(FlagId::Conf, &["--conf", "-c"], FlagValue::Next("DIR"), SCRIPT, "the folder of Flume's own settings; only looked at to say what is not read there"),
     idle(&["--poll-interval", "-i"], FlagValue::Next("SECONDS"), AGENT, "how often Flume looks for changes", "a change is noticed at once"),

@@ -67,6 +67,16 @@ pub struct ChannelFill {
     pub leased_events: u64,
     /// Their bytes, as the channel counts them.
     pub bytes: u64,
+    /// Those of them that no take gives before the channel is opened again, because its disk does
+    /// not give them. They take no room from puts, and a closed channel ends without them.
+    pub set_aside_events: u64,
+}
+
+impl ChannelFill {
+    /// Events that are delivered sooner or later as long as the channel is open.
+    pub fn moving_events(&self) -> u64 {
+        self.events.saturating_sub(self.set_aside_events)
+    }
 }
 
 /// Why room was not reserved. The caller still has the batch: it was only looked at.

@@ -106,6 +106,7 @@ pub const OWN_CHANNEL_ATTRIBUTES: &[&str] = &[
     "CheckpointWriteErrorCount",
     "CheckpointBackupWriteErrorCount",
     "LostEventCount",
+    "UnreadableEventCount",
     "QuarantinedFrameCount",
     "QuarantinedBytes",
     "RecoveryMillis",

@@ -22,6 +22,15 @@ pub enum OpenError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The disk does not give blocks without which it cannot be told what the log holds.
+    Unreadable {
+        /// The segment with such a block.
+        segment: String,
+        /// Where the first stands in it.
+        offset: u64,
+        /// What they are needed for.
+        what: &'static str,
+    },
     /// A segment was written by a newer version.
     Newer {
         /// The segment.
@@ -29,10 +38,17 @@ pub enum OpenError {
         /// Its version.
         version: u32,
     },
-    /// Two segments belong to two logs.
+    /// A segment of another log lies behind those of this one.
     Foreign {
-        /// The segment that belongs to another log than the newest.
+        /// The stranger.
         segment: String,
+    },
+    /// Two segments belong to two logs, and it cannot be told which of them is the stranger.
+    TwoLogs {
+        /// The newer of them.
+        newer: String,
+        /// The older.
+        older: String,
     },
     /// The state in a whole snapshot makes no sense to the user of the log.
     State {
@@ -67,6 +83,14 @@ impl fmt::Display for OpenError {
                     "cannot {action}; nothing was changed, mend the disk and open again"
                 )
             }
+            OpenError::Unreadable {
+                segment,
+                offset,
+                what,
+            } => write!(
+                f,
+                "the disk does not give {what} at offset {offset} of {segment}; nothing was changed, mend the disk and open again, or take what it does not give as lost"
+            ),
             OpenError::Newer { segment, version } => write!(
                 f,
                 "{segment} has format version {version}, which is newer than this build; open it with the version that wrote it"
@@ -74,6 +98,10 @@ impl fmt::Display for OpenError {
             OpenError::Foreign { segment } => write!(
                 f,
                 "{segment} belongs to another log; move it back to the folder it came from and open again"
+            ),
+            OpenError::TwoLogs { newer, older } => write!(
+                f,
+                "{newer} and {older} belong to two logs, and which of them is the stranger cannot be told; nothing was changed, move the stranger back to the folder it came from, put the file back whose place it took, and open again"
             ),
             OpenError::State { .. } => write!(
                 f,

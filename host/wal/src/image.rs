@@ -24,6 +24,7 @@ pub struct Image {
     count: Count,
     recovery: Recovery,
     spare_files: usize,
+    unreadable_is_lost: bool,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -41,16 +42,21 @@ pub struct SegmentImage {
 }
 
 impl Image {
-    /// Looks at the log. `state` is the fold that the log's user keeps.
+    /// Looks at the log. `state` is the fold that the log's user keeps. What the disk does not give
+    /// is an error, or counts as lost, as with [`crate::Options::unreadable_is_lost`].
     ///
     /// # Errors
     /// As [`crate::Log::open`]: in use, newer, foreign, unreadable.
-    pub fn open(io: Arc<dyn LogIo>, state: &mut dyn LogState) -> Result<Image, OpenError> {
+    pub fn open(
+        io: Arc<dyn LogIo>,
+        state: &mut dyn LogState,
+        unreadable_is_lost: bool,
+    ) -> Result<Image, OpenError> {
         let lock = io.lock().map_err(|cause| match cause.kind() {
             io::ErrorKind::WouldBlock => OpenError::Held,
             _ => OpenError::disk("lock the folder of the log")(cause),
         })?;
-        let found = recover(io.as_ref(), state, true)?;
+        let found = recover(io.as_ref(), state, unreadable_is_lost)?;
         let view = View::default();
         view.lock().sealed = found.sealed;
         Ok(Image {
@@ -61,6 +67,7 @@ impl Image {
             count: found.count,
             recovery: found.report,
             spare_files: found.spares.len(),
+            unreadable_is_lost,
             _lock: lock,
         })
     }
@@ -106,11 +113,11 @@ impl Image {
 
     /// Reads from the frame on that holds this item.
     pub fn reader(&self, from_item: u64) -> Reader {
-        Reader::new(
-            Arc::clone(&self.io),
-            Arc::clone(&self.view),
-            None,
-            from_item,
-        )
+        let (io, view) = (Arc::clone(&self.io), Arc::clone(&self.view));
+        let mut reader = Reader::new(io, view, None, from_item);
+        if self.unreadable_is_lost {
+            reader.lose_unreadable();
+        }
+        reader
     }
 }

@@ -57,6 +57,9 @@ pub enum Mutation {
     RewriteAtOpening,
     /// Some segments are kept back for acknowledgements and restarts. Without: items take them.
     Reserve,
+    /// An older segment has to agree with the newest about which log this is. Without: the newest
+    /// is believed.
+    SecondHead,
 }
 
 /// Whether this disk goes without the protection.
@@ -86,7 +89,7 @@ pub(crate) fn file_lacks(_: &dyn LogFile, _: Mutation) -> bool {
 #[cfg(any(test, feature = "simulation"))]
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 15] = [
+    pub const ALL: [Mutation; 16] = [
         Mutation::GroupSync,
         Mutation::FolderSync,
         Mutation::SecondSync,
@@ -102,6 +105,7 @@ impl Mutation {
         Mutation::SyncAtOpening,
         Mutation::RewriteAtOpening,
         Mutation::Reserve,
+        Mutation::SecondHead,
     ];
 
     /// The name, for command lines and reports.
@@ -122,6 +126,7 @@ impl Mutation {
             Mutation::SyncAtOpening => "sync-at-opening",
             Mutation::RewriteAtOpening => "rewrite-at-opening",
             Mutation::Reserve => "reserve",
+            Mutation::SecondHead => "second-head",
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::segment::FileName;
+
 /// Bits of a position that say the offset within a segment.
 const OFFSET_BITS: u32 = 32;
 
@@ -34,6 +36,11 @@ impl Position {
     /// The number of the segment.
     pub fn segment(self) -> u64 {
         self.0 >> OFFSET_BITS
+    }
+
+    /// The name of the segment's file.
+    pub fn file_name(self) -> String {
+        FileName::Segment(self.segment()).to_string()
     }
 
     /// Bytes from the start of the segment's file.

@@ -37,6 +37,27 @@ pub enum Read {
         /// The items in them.
         items: Range<u64>,
     },
+    /// The disk does not give these items, and the reader was told to pass over them. They are not
+    /// lost: the disk may give them when it is mended. So do not acknowledge them.
+    Unreadable {
+        /// Where they begin.
+        position: Position,
+        /// Frames that are not given.
+        frames: u64,
+        /// The items in them.
+        items: Range<u64>,
+    },
+}
+
+/// What becomes of frames that stand where the disk gives nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unreadable {
+    /// An error, each time that they are asked for.
+    Error,
+    /// They are lost like damaged ones.
+    Lost,
+    /// They are told and passed over.
+    Passed,
 }
 
 /// A reader of one log. It sees confirmed frames in their order, those with items, and passes over
@@ -48,7 +69,7 @@ pub struct Reader {
     quarantine: Option<Arc<Quarantine>>,
     buffers: Arc<Buffers>,
     next_item: u64,
-    unreadable_is_lost: bool,
+    unreadable: Unreadable,
     walk: Option<Walk>,
 }
 
@@ -60,13 +81,27 @@ struct Walk {
     scan: Scan,
 }
 
+/// How a walk begins.
+enum Begun {
+    Walk(Walk),
+    /// The segment cannot be opened.
+    Passed(Read),
+    Nothing,
+}
+
+/// Frames that cannot be had, and the items in them that are still to be read.
+struct Lost {
+    frames: u64,
+    items: Range<u64>,
+}
+
 /// What a step of a walk led to.
 enum Found {
     Read(Read),
     /// It is lost, and this is where it stood.
-    Lost(Read, Range<u64>),
+    Lost(Lost, Range<u64>),
     /// Nothing of interest; go on.
-    Passed,
+    Nothing,
     /// The end, as far as it was known.
     End,
 }
@@ -78,13 +113,14 @@ impl Reader {
         quarantine: Option<Arc<Quarantine>>,
         from_item: u64,
     ) -> Reader {
+        let is_lost = |quarantine: &Arc<Quarantine>| quarantine.unreadable_is_lost();
         Reader {
             io,
             view,
-            // Who only looks wants to see what there is.
-            unreadable_is_lost: quarantine
-                .as_ref()
-                .is_none_or(|quarantine| quarantine.unreadable_is_lost()),
+            unreadable: match quarantine.as_ref().is_some_and(is_lost) {
+                true => Unreadable::Lost,
+                false => Unreadable::Error,
+            },
             quarantine,
             buffers: Arc::default(),
             next_item: from_item,
@@ -108,7 +144,13 @@ impl Reader {
     /// From now on takes what the disk does not give as lost. Else it is an error each time, since
     /// it may be read again when the disk is mended, and what was acknowledged as lost is gone.
     pub fn lose_unreadable(&mut self) {
-        self.unreadable_is_lost = true;
+        self.unreadable = Unreadable::Lost;
+    }
+
+    /// From now on passes over what the disk does not give, and over segments whose file it does not
+    /// open, and tells them as [`Read::Unreadable`].
+    pub fn pass_unreadable(&mut self) {
+        self.unreadable = Unreadable::Passed;
     }
 
     /// The next frame, or nothing when all that is confirmed was read; then more may come later.
@@ -123,7 +165,11 @@ impl Reader {
     pub fn next(&mut self) -> Result<Option<Read>, ReadError> {
         loop {
             if self.walk.is_none() {
-                self.walk = self.begin()?;
+                match self.begin()? {
+                    Begun::Walk(walk) => self.walk = Some(walk),
+                    Begun::Passed(read) => return Ok(Some(self.given(read))),
+                    Begun::Nothing => return Ok(None),
+                }
             }
             let Some(walk) = &mut self.walk else {
                 return Ok(None);
@@ -138,31 +184,17 @@ impl Reader {
             };
             let is_active = segments.active.is_some_and(|a| a.number == walk.number);
             drop(segments);
-            let read = match found {
-                Found::Read(read) => read,
-                Found::Lost(read, bytes) => {
-                    if let Err(error) = walk.check_readable(&bytes, self.unreadable_is_lost) {
-                        self.walk = None;
-                        return Err(error);
-                    }
-                    keep(self.quarantine.as_deref(), walk, bytes);
-                    read
-                }
-                Found::Passed => continue,
+            let (read, bytes) = match found {
+                Found::Read(read) => return Ok(Some(self.given(read))),
+                Found::Lost(read, bytes) => (read, bytes),
+                Found::Nothing => continue,
                 Found::End if segment.end > walk.end => {
                     walk.extend(segment.end);
                     continue;
                 }
-                Found::End if is_active => return Ok(None),
                 Found::End => match walk.missing(segment, self.next_item) {
-                    Some((read, bytes)) => {
-                        if let Err(error) = walk.check_readable(&bytes, self.unreadable_is_lost) {
-                            self.walk = None;
-                            return Err(error);
-                        }
-                        keep(self.quarantine.as_deref(), walk, bytes);
-                        read
-                    }
+                    Some(missing) => missing,
+                    None if is_active => return Ok(None),
                     None => {
                         // Nothing more is in it, so it is never begun again.
                         self.next_item = self.next_item.max(segment.last.item);
@@ -171,36 +203,77 @@ impl Reader {
                     }
                 },
             };
-            self.next_item = read.next_item();
-            return Ok(Some(read));
+            return self.missed(read, bytes).map(Some);
         }
     }
 
+    /// It is what the next call goes on behind.
+    fn given(&mut self, read: Read) -> Read {
+        self.next_item = read.next_item();
+        read
+    }
+
+    /// Frames are missing in this stretch: damaged, or not given by the disk.
+    fn missed(&mut self, lost: Lost, bytes: Range<u64>) -> Result<Read, ReadError> {
+        let Lost { frames, items } = lost;
+        let walk = self.walk.as_ref();
+        let unread = walk.and_then(|walk| walk.unreadable(&bytes));
+        let read = match (unread, self.unreadable) {
+            (Some(error), Unreadable::Error) => {
+                self.walk = None;
+                return Err(error);
+            }
+            (Some(ReadError::Disk { position, .. }), Unreadable::Passed) => Read::Unreadable {
+                position,
+                frames,
+                items,
+            },
+            _ => {
+                if let (Some(quarantine), Some(walk)) = (&self.quarantine, walk) {
+                    quarantine.keep(&walk.damaged(bytes));
+                }
+                Read::Lost { frames, items }
+            }
+        };
+        Ok(self.given(read))
+    }
+
     /// The walk over the segment that holds the next item, if one does.
-    fn begin(&mut self) -> Result<Option<Walk>, ReadError> {
+    fn begin(&mut self) -> Result<Begun, ReadError> {
         loop {
             let Some(segment) = self.view.lock().holding(self.next_item) else {
-                return Ok(None);
+                return Ok(Begun::Nothing);
             };
             let name = FileName::Segment(segment.number).to_string();
-            match self.io.open(&name) {
-                Ok(file) => return Ok(Some(Walk::new(segment, file))),
-                Err(cause) => {
-                    // One that was released is not asked for again.
-                    if self.view.lock().numbered(segment.number).is_some() {
-                        let position = Position::new(segment.number, 0);
-                        return Err(ReadError::Disk { position, cause });
-                    }
-                }
+            let cause = match self.io.open(&name) {
+                Ok(file) => return Ok(Begun::Walk(Walk::new(segment, file))),
+                Err(cause) => cause,
+            };
+            if self.view.lock().numbered(segment.number).is_none() {
+                // One that was released is not asked for again.
+                continue;
             }
+            let position = Position::new(segment.number, 0);
+            if self.unreadable == Unreadable::Passed && is_of_the_file(&cause) {
+                return Ok(Begun::Passed(Read::Unreadable {
+                    position,
+                    frames: segment.last.sequence - segment.first.sequence,
+                    items: segment.first.item.max(self.next_item)..segment.last.item,
+                }));
+            }
+            return Err(ReadError::Disk { position, cause });
         }
     }
 }
 
-fn keep(quarantine: Option<&Quarantine>, walk: &Walk, bytes: Range<u64>) {
-    if let Some(quarantine) = quarantine {
-        quarantine.keep(&walk.damaged(bytes));
-    }
+/// Whether a file does not open for what became of it, and not for what the process lacks.
+fn is_of_the_file(cause: &io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(cause);
+    cause.kind() == io::ErrorKind::NotFound
+        || matches!(
+            errno,
+            Some(rustix::io::Errno::IO | rustix::io::Errno::UCLEAN)
+        )
 }
 
 impl Walk {
@@ -232,12 +305,12 @@ impl Walk {
                 items,
                 bytes,
             } => lost(frames, items, next_item)
-                .map_or(Found::Passed, |read| Found::Lost(read, bytes)),
+                .map_or(Found::Nothing, |lost| Found::Lost(lost, bytes)),
             Step::Frame(frame) => {
                 let header = &frame.header;
                 let is_read = header.count_after().item <= next_item;
                 if header.kind != Kind::Data || header.items == 0 || is_read {
-                    return Found::Passed;
+                    return Found::Nothing;
                 }
                 Found::Read(Read::Frame {
                     position: header.position,
@@ -249,22 +322,21 @@ impl Walk {
         }
     }
 
-    /// What is missing between the last whole frame of a sealed segment and its end.
-    fn missing(&mut self, segment: Sealed, next_item: u64) -> Option<(Read, Range<u64>)> {
+    /// What is missing between the last whole frame of a segment and its end, as far as that is known.
+    fn missing(&mut self, segment: Sealed, next_item: u64) -> Option<(Lost, Range<u64>)> {
         let before = self.scan.expected();
         let bytes = u64::from(self.scan.end())..u64::from(segment.end);
         self.scan.skip_to(segment.last);
         let frames = segment.last.sequence.saturating_sub(before.sequence);
-        let read = lost(frames, before.item..segment.last.item, next_item);
-        read.filter(|_| frames > 0).map(|read| (read, bytes))
+        let lost = lost(frames, before.item..segment.last.item, next_item);
+        lost.filter(|_| frames > 0).map(|lost| (lost, bytes))
     }
 
-    fn check_readable(&self, stretch: &Range<u64>, or_lost: bool) -> Result<(), ReadError> {
-        if or_lost || !self.scan.window().is_unreadable(stretch) {
-            return Ok(());
-        }
-        Err(ReadError::Disk {
-            position: Position::new(self.number, stretch.start as u32),
+    /// That the disk did not give a part of this stretch, if so.
+    fn unreadable(&self, stretch: &Range<u64>) -> Option<ReadError> {
+        let block = self.scan.window().unreadable_in(stretch)?;
+        Some(ReadError::Disk {
+            position: Position::new(self.number, block as u32),
             cause: io::Error::other("the disk does not give some of its blocks"),
         })
     }
@@ -279,9 +351,9 @@ impl Walk {
 }
 
 /// Damage, as far as it is about items that are still to be read.
-fn lost(frames: u64, items: Range<u64>, next_item: u64) -> Option<Read> {
+fn lost(frames: u64, items: Range<u64>, next_item: u64) -> Option<Lost> {
     let items = items.start.max(next_item)..items.end;
-    (!items.is_empty()).then_some(Read::Lost { frames, items })
+    (!items.is_empty()).then_some(Lost { frames, items })
 }
 
 impl Read {
@@ -291,7 +363,7 @@ impl Read {
             Read::Frame {
                 first_item, items, ..
             } => first_item.saturating_add(u64::from(*items)),
-            Read::Lost { items, .. } => items.end,
+            Read::Lost { items, .. } | Read::Unreadable { items, .. } => items.end,
         }
     }
 }

@@ -4,7 +4,6 @@
 //! damaged; older segments are taken from the snapshot's table and looked at when they are read.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -26,6 +25,7 @@ pub(crate) use settle::Unsettled;
 mod report;
 mod search;
 mod settle;
+mod which_log;
 
 /// Damaged stretches that are kept for the quarantine. One that is rotten through and through has
 /// more, and the first ones tell as much.
@@ -133,9 +133,12 @@ struct Replay {
 }
 
 /// The disk did not give what has to be known.
-fn unreadable(action: &'static str) -> OpenError {
-    let cause = io::Error::other("the disk does not give some of its blocks");
-    OpenError::Disk { action, cause }
+fn unreadable(what: &'static str, segment: u64, offset: u64) -> OpenError {
+    OpenError::Unreadable {
+        segment: FileName::Segment(segment).to_string(),
+        offset,
+        what,
+    }
 }
 
 impl Replay {
@@ -252,10 +255,12 @@ impl Replay {
 
     /// Refuses to go on where it is not known what stands in a stretch that matters.
     fn check_readable(&self, scan: &Scan, stretch: &Range<u64>) -> Result<(), OpenError> {
-        if self.unreadable_is_lost || !scan.window().is_unreadable(stretch) {
-            return Ok(());
+        match scan.window().unreadable_in(stretch) {
+            Some(offset) if !self.unreadable_is_lost => {
+                Err(unreadable("a block with records", scan.segment(), offset))
+            }
+            _ => Ok(()),
         }
-        Err(unreadable("read a part of the log that it has to know"))
     }
 
     fn keep(&mut self, probe: &Probe, bytes: Range<u64>) {

@@ -44,10 +44,14 @@ impl Window {
         }
     }
 
-    /// Whether the disk did not give a part of this stretch. Nobody knows what stands there.
-    pub(crate) fn is_unreadable(&self, stretch: &Range<u64>) -> bool {
+    /// The first block of this stretch that the disk did not give. Nobody knows what stands there.
+    pub(crate) fn unreadable_in(&self, stretch: &Range<u64>) -> Option<u64> {
         let first = stretch.start.saturating_sub(BLOCK_BYTES - 1);
-        first < stretch.end && self.unreadable.range(first..stretch.end).next().is_some()
+        let mut blocks = match first < stretch.end {
+            true => self.unreadable.range(first..stretch.end),
+            false => return None,
+        };
+        blocks.next().copied()
     }
 
     pub(crate) fn file(&self) -> &Arc<dyn LogFile> {
@@ -86,19 +90,25 @@ impl Window {
         }
     }
 
-    /// Reads what can be read, one block at a time.
+    /// Reads what can be read, one block at a time: blocks of the disk, so that one that it does not
+    /// give takes nothing of the next with it.
     fn load_by_blocks(&mut self, offset: u64) {
-        let mut at = offset;
-        for block in self.bytes.chunks_mut(BLOCK_BYTES as usize) {
+        let (mut at, mut rest) = (offset, self.bytes.as_mut_slice());
+        while !rest.is_empty() {
+            let length = (BLOCK_BYTES - at % BLOCK_BYTES).min(rest.len() as u64);
+            let Some((block, behind)) = rest.split_at_mut_checked(length as usize) else {
+                return;
+            };
             block.fill(0);
             // Once more: the cable may have been moved.
             let read = self.file.read_at(at, block);
             if read.or_else(|_| self.file.read_at(at, block)).is_err() {
                 block.fill(0);
-                self.unreadable_blocks += 1;
-                self.unreadable.insert(at);
+                let is_new = self.unreadable.insert(at - at % BLOCK_BYTES);
+                self.unreadable_blocks += u64::from(is_new);
             }
-            at += BLOCK_BYTES;
+            at += length;
+            rest = behind;
         }
     }
 }
@@ -167,6 +177,11 @@ impl Scan {
     /// Where the last frame that counted ends.
     pub(crate) fn end(&self) -> u32 {
         self.at as u32
+    }
+
+    /// The number of the segment.
+    pub(crate) fn segment(&self) -> u64 {
+        self.bounds.number
     }
 
     pub(crate) fn window(&self) -> &Window {

@@ -47,6 +47,7 @@ scenarios! {
     damaged_blocks = "damage-blocks" on BOTH;
     missing_files = "damage-files" on BOTH;
     a_foreign_segment = "damage-foreign" on BOTH;
+    a_foreign_newest_segment = "damage-foreign-newest" on BOTH;
     two_processes = "two-processes" on AGREEING;
     a_pause = "pause" on CHANNELS;
     clocks_that_jump = "clocks" on AGREEING;

@@ -208,13 +208,23 @@ impl ChannelPlace {
         file::log_folder(&self.name, &self.settings).map_err(PlaceError::Settings)
     }
 
-    /// Looks at the channel, with the keys that its configuration names.
+    /// Looks at the channel, with the keys that its configuration names. What its disk does not give
+    /// is shown as lost.
     ///
     /// # Errors
     /// [`PlaceError`]: settings, keys, or a folder that cannot be looked at.
     pub fn image(&self) -> Result<ChannelImage, PlaceError> {
+        self.image_with(true)
+    }
+
+    /// The same; what the disk does not give is an error unless it is taken as lost.
+    ///
+    /// # Errors
+    /// As [`Self::image`].
+    pub fn image_with(&self, unreadable_is_lost: bool) -> Result<ChannelImage, PlaceError> {
         let keyring = file::keyring(&self.name, &self.settings).map_err(PlaceError::Settings)?;
-        ChannelImage::open(&self.log_folder()?, keyring).map_err(PlaceError::Image)
+        ChannelImage::open_with(&self.log_folder()?, keyring, unreadable_is_lost)
+            .map_err(PlaceError::Image)
     }
 
     /// The folders that Apache Flume uses with the same settings, those that hold something of it.

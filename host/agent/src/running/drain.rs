@@ -38,9 +38,9 @@ impl StopReport {
     }
 }
 
-/// Ready when none of the channels holds an event.
+/// Ready when none of the channels holds an event that can still be delivered.
 pub(super) async fn emptied(channels: &[Arc<dyn Channel>]) {
-    while channels.iter().any(|channel| channel.fill().events > 0) {
+    while channels.iter().any(|own| own.fill().moving_events() > 0) {
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
@@ -119,6 +119,15 @@ impl Running {
 
 /// Lets the channels write what they promised at leisure, and let go of their files.
 pub(super) async fn released(channels: &[Arc<dyn Channel>], deadline: Duration) -> bool {
+    for channel in channels {
+        let events = channel.fill().set_aside_events;
+        if events > 0 {
+            warn!(
+                channel = %channel.name(), events,
+                "channel keeps events that its disk does not give; they are tried again when a channel is opened on its folder"
+            );
+        }
+    }
     let all = async {
         for channel in channels {
             if let Err(fault) = channel.release().await {

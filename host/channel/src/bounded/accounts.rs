@@ -24,6 +24,8 @@ pub(crate) enum Nothing {
 pub(crate) struct Accounts {
     bounds: Bounds,
     queued: Room,
+    /// What of the queue nobody can take any more in this life of the channel.
+    aside: Room,
     /// Events of the queue that a take finds at once. A channel that keeps events elsewhere too
     /// has fewer of them than are queued.
     ready: u64,
@@ -43,6 +45,7 @@ impl Accounts {
         Self {
             bounds,
             queued: Room::default(),
+            aside: Room::default(),
             ready: 0,
             reserved: Room::default(),
             leased: Room::default(),
@@ -60,6 +63,10 @@ impl Accounts {
 
     pub(crate) fn queued(&self) -> Room {
         self.queued
+    }
+
+    pub(crate) fn aside(&self) -> Room {
+        self.aside
     }
 
     pub(crate) fn ready(&self) -> u64 {
@@ -171,6 +178,12 @@ impl Accounts {
         self.queued = self.queued.minus(room);
     }
 
+    /// Queued events that were not ready never will be. They stay in the queue, and count neither
+    /// against the bounds nor as something that could still come.
+    pub(crate) fn set_aside(&mut self, room: Room) {
+        self.aside = self.aside.plus(room);
+    }
+
     /// Queued events that were ready are under lease.
     pub(crate) fn lease(&mut self, room: Room) {
         self.queued = self.queued.minus(room);
@@ -267,7 +280,7 @@ impl Accounts {
 
     /// What a take that found nothing is told.
     pub(crate) fn nothing(&self) -> Nothing {
-        let held = self.queued.plus(self.leased).plus(self.reserved);
+        let held = self.held_room();
         if self.closed && held.events == 0 {
             Nothing::Closed
         } else {
@@ -278,12 +291,13 @@ impl Accounts {
     fn has_room(&self, need: Room) -> bool {
         // What holds no events is taken by a store that is full as well.
         (!self.held || need.events == 0)
-            && self
-                .queued
-                .plus(self.leased)
-                .plus(self.reserved)
-                .plus(need)
-                .is_within(self.bounds.capacity)
+            && self.held_room().plus(need).is_within(self.bounds.capacity)
+    }
+
+    /// All that is in use and moves.
+    fn held_room(&self) -> Room {
+        let moving = self.queued.minus(self.aside);
+        moving.plus(self.leased).plus(self.reserved)
     }
 }
 

@@ -20,11 +20,12 @@ impl FileChannel {
     /// See [`flumen_core::channel::Channel::figures`].
     pub(super) fn own_figures(&self) -> Vec<(&'static str, u64)> {
         let core = self.owner.core();
-        let (size, window, lost, unhealthy) = core.with(|state, _| {
-            let unhealthy = state.failure.is_some() || state.was_unreadable.is_some();
-            let size = state.fill().bytes;
-            (size, state.window_bytes(), state.lost_events, unhealthy)
+        let (fill, window, lost, is_stuck) = core.with(|state, _| {
+            let is_stuck = state.failure.is_some() || state.was_unreadable.is_some();
+            let fill = state.fill();
+            (fill, state.window_bytes(), state.lost_events, is_stuck)
         });
+        let unhealthy = is_stuck || fill.set_aside_events > 0;
         let log = self.owner.log();
         let is_closed = core.counters.stop_time.get() > 0;
         let mut figures = vec![
@@ -36,7 +37,8 @@ impl FileChannel {
             ("CheckpointWriteErrorCount", 0),
             ("CheckpointBackupWriteErrorCount", 0),
             ("LostEventCount", self.recovery.lost.items + lost),
-            ("EventBytes", size),
+            ("UnreadableEventCount", fill.set_aside_events),
+            ("EventBytes", fill.bytes),
             ("WindowBytes", window),
             ("StateRecordBytes", self.kept_record_bytes()),
         ];

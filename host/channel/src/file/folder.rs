@@ -191,7 +191,18 @@ pub(super) fn refused(name: &ComponentName, folder: &Path, error: OpenError) -> 
             let message = format!("channel {name}: {place} cannot be opened");
             return Fault::transient(Side::Machine, message).with_cause(error);
         }
-        OpenError::Foreign { .. } | OpenError::Newer { .. } | OpenError::State { .. } => {
+        OpenError::Unreadable { .. } => {
+            let message = format!(
+                "channel {name}: {place} cannot be opened; mend its disk or put the folder on another \
+                 one, or copy what can be read with `flumen channel salvage {place} --to NEW \
+                 --unreadable-is-lost`"
+            );
+            return Fault::transient(Side::Machine, message).with_cause(error);
+        }
+        OpenError::Foreign { .. }
+        | OpenError::TwoLogs { .. }
+        | OpenError::Newer { .. }
+        | OpenError::State { .. } => {
             format!("channel {name}: {place} is not opened, and nothing in it was changed")
         }
         _ => format!("channel {name}: {place} cannot be opened"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flumen_core::EventBatch;
-use flumen_wal::{Image, OpenError, Read, ReadError, ReadOnlyFolder, Reader, Recovery};
+use flumen_wal::{Image, LogIo, OpenError, Read, ReadError, ReadOnlyFolder, Reader, Recovery};
 
 use super::folder::LOG_FOLDER;
 use super::kept::Kept;
@@ -56,6 +56,14 @@ impl fmt::Display for ImageError {
             } => write!(
                 f,
                 "{} cannot be read; if it is encrypted, name it by its configuration with --conf-file",
+                folder.display()
+            ),
+            Self::Log {
+                folder,
+                cause: OpenError::Unreadable { .. },
+            } => write!(
+                f,
+                "{} cannot be read; mend its disk, or copy what can be read with --unreadable-is-lost",
                 folder.display()
             ),
             Self::Log { folder, .. } => write!(f, "{} cannot be read", folder.display()),
@@ -113,11 +121,23 @@ pub struct ChannelImage {
 
 impl ChannelImage {
     /// Looks at the channel of a folder: one of `dataDirs`, or the log itself. What is encrypted is
-    /// opened with these keys.
+    /// opened with these keys. What the disk does not give is shown as lost.
     ///
     /// # Errors
     /// [`ImageError`].
     pub fn open(folder: &Path, keyring: Keyring) -> Result<Self, ImageError> {
+        Self::open_with(folder, keyring, true)
+    }
+
+    /// The same; what the disk does not give is an error unless it is taken as lost.
+    ///
+    /// # Errors
+    /// [`ImageError`].
+    pub fn open_with(
+        folder: &Path,
+        keyring: Keyring,
+        unreadable_is_lost: bool,
+    ) -> Result<Self, ImageError> {
         let below = folder.join(LOG_FOLDER);
         let folder = match below.is_dir() {
             true => below,
@@ -126,10 +146,19 @@ impl ChannelImage {
         if !folder.is_dir() {
             return Err(ImageError::None(folder));
         }
+        let io = Arc::new(ReadOnlyFolder::new(&folder));
+        Self::open_on(io, folder, keyring, unreadable_is_lost)
+    }
+
+    pub(super) fn open_on(
+        io: Arc<dyn LogIo>,
+        folder: PathBuf,
+        keyring: Keyring,
+        unreadable_is_lost: bool,
+    ) -> Result<Self, ImageError> {
         let keyring = Arc::new(keyring);
         let mut kept = Kept::new(Arc::clone(&keyring));
-        let io = Arc::new(ReadOnlyFolder::new(&folder));
-        let log = match Image::open(io, &mut kept) {
+        let log = match Image::open(io, &mut kept, unreadable_is_lost) {
             Ok(log) if log.recovery().created => return Err(ImageError::None(folder)),
             Ok(log) => log,
             Err(OpenError::Held) => return Err(ImageError::InUse(folder)),
@@ -171,6 +200,11 @@ impl ChannelImage {
     /// All events before this sequence are acknowledged.
     pub fn first_waiting(&self) -> u64 {
         self.log.acknowledged().frontier()
+    }
+
+    /// How many events of this range wait. What an opening finds to be lost does not.
+    pub fn waiting_in(&self, sequences: Range<u64>) -> u64 {
+        self.log.acknowledged().missing(sequences)
     }
 
     /// Stretches of events behind the first waiting one that are acknowledged all the same.
@@ -268,7 +302,7 @@ impl StoredEvents<'_> {
             cause,
         })?;
         Ok(read.map(|read| match read {
-            Read::Lost { frames, items } => Stored::Lost {
+            Read::Lost { frames, items } | Read::Unreadable { frames, items, .. } => Stored::Lost {
                 frames,
                 sequences: items,
             },

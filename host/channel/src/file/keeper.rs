@@ -3,24 +3,23 @@
 //! has to wait for the disk without anybody asking for it is here.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use flumen_core::EventBatch;
-use flumen_wal::{Acknowledged, Log, Read, Reader, Record};
+use flumen_wal::{Acknowledged, Log, Position, Read, ReadError, Reader, Record};
 use tracing::{error, warn};
 
 use super::acks::Acks;
 use super::core::Core;
 use super::head::{Head, Tail};
+use super::patience::Patience;
 use super::payload::{self, MAGIC, PayloadError};
 use super::state::{ACK_RANGES_MAX, Filled, State, Stored, Unreadable};
 use crate::bounded::{Measure, Outside};
-
-/// How long a disk that does not give what is on it is left alone.
-const READ_RETRY: Duration = Duration::from_secs(1);
 
 /// How long the keeper keeps its reader, with an open file and 1 MiB of buffer, after the last read.
 const READER_IDLE: Duration = Duration::from_secs(1);
@@ -32,6 +31,16 @@ pub(super) struct Keeper {
     reader: Option<(Reader, Instant)>,
     /// Acknowledged when the channel was opened. Nothing that is read later was acknowledged since.
     acknowledged: Acknowledged,
+    reading: Reading,
+    /// The next read passes over what the disk does not give.
+    passes_over: bool,
+}
+
+/// What a keeper has to know for reading.
+pub(super) struct Reading {
+    pub(super) patience: Patience,
+    /// Where the log is, to be told.
+    pub(super) folder: PathBuf,
 }
 
 enum Task {
@@ -45,12 +54,14 @@ enum Task {
 }
 
 impl Keeper {
-    pub(super) fn new(core: Arc<Core>, log: Arc<Log>) -> Self {
+    pub(super) fn new(core: Arc<Core>, log: Arc<Log>, reading: Reading) -> Self {
         Self {
             acknowledged: log.acknowledged_at_open().clone(),
             core,
             log,
             reader: None,
+            reading,
+            passes_over: false,
         }
     }
 
@@ -171,12 +182,21 @@ impl Keeper {
     }
 
     fn read(&mut self, from: u64) {
-        let reader = match self.reader.take() {
+        let mut reader = match self.reader.take() {
             Some((reader, _)) if reader.next_item() <= from => reader,
             _ => self.log.reader(from),
         };
-        let (reader, _) = self.reader.insert((reader, Instant::now()));
-        match reader.next() {
+        let passes_over = std::mem::take(&mut self.passes_over);
+        if passes_over {
+            reader.pass_unreadable();
+        }
+        let read = reader.next();
+        if read.is_ok() {
+            self.reading.patience.succeeded();
+            // For the next place the disk is waited for again.
+            self.reader = Some((reader, Instant::now())).filter(|_| !passes_over);
+        }
+        match read {
             Ok(Some(Read::Frame {
                 first_item,
                 items,
@@ -195,19 +215,54 @@ impl Keeper {
                         self.fill(frame, stored, weight);
                     }
                     Err(error) => {
-                        self.unreadable(format!("events {frame:?} cannot be read: {error}"), false)
+                        self.unreadable(format!("events {frame:?} cannot be read: {error}"), None)
                     }
                 }
             }
             Ok(Some(Read::Lost { frames, items })) => self.lose(frames, items),
+            Ok(Some(Read::Unreadable {
+                position, items, ..
+            })) => self.set_aside(position, items),
             Ok(None) => self.nothing_more(),
-            Err(error) => {
-                let cause = std::error::Error::source(&error)
-                    .map(|cause| format!(": {cause}"))
-                    .unwrap_or_default();
-                self.reader = None;
-                self.unreadable(format!("{error}{cause}"), true);
+            Err(error) => self.wait_for_disk(&error),
+        }
+    }
+
+    /// The disk did not give what was asked for: it is asked again, or passes for broken there.
+    fn wait_for_disk(&mut self, error: &ReadError) {
+        let Some(again) = self.reading.patience.failed(Instant::now()) else {
+            self.passes_over = true;
+            return;
+        };
+        let cause = std::error::Error::source(error)
+            .map(|cause| format!(": {cause}"))
+            .unwrap_or_default();
+        self.unreadable(format!("{error}{cause}"), Some(again));
+    }
+
+    /// These are not given, and nobody waits for them any longer. They are not acknowledged, so they
+    /// stay in the log, and the next opening tries them again.
+    fn set_aside(&mut self, position: Position, items: Range<u64>) {
+        self.reading.patience.passed(Instant::now());
+        let events = self.core.with(|state, outside| {
+            let gap = state.gap();
+            // What is in memory is delivered from there.
+            let items = items.start.max(gap.start)..items.end.min(gap.end);
+            if items.is_empty() {
+                state.skip_gap(items.start.min(gap.end), outside);
+                return 0;
             }
+            let missing = self.acknowledged.missing(items.clone());
+            let missing = missing.saturating_sub(state.hidden_in(&items));
+            state.set_aside(items, missing, outside)
+        });
+        if events > 0 {
+            let file = self.reading.folder.join(position.file_name());
+            error!(
+                channel = %self.core.name,
+                "the disk does not give {events} events at offset {} of {}; they are set aside, and all others are delivered; mend the disk or copy the folder to another one, and they are tried again when the channel is opened",
+                position.offset(), file.display()
+            );
         }
     }
 
@@ -313,14 +368,16 @@ impl Keeper {
                 .with(|state, outside| state.skip_gap(gap.end, outside));
             return;
         }
-        self.unreadable(format!("events {gap:?} are not in the log"), false);
+        self.unreadable(format!("events {gap:?} are not in the log"), None);
     }
 
-    fn unreadable(&self, message: String, may_pass: bool) {
+    /// Nothing is read for now, or not before `again`.
+    fn unreadable(&self, message: String, again: Option<Instant>) {
+        let may_pass = again.is_some();
         let is_new = self.core.with(|state, outside| {
             state.accounts.wake_takers(outside);
-            if may_pass {
-                state.retry_at = Some(Instant::now() + READ_RETRY);
+            if again.is_some() {
+                state.retry_at = again;
             }
             let is_new = state.was_unreadable != Some(may_pass);
             state.was_unreadable = Some(may_pass);

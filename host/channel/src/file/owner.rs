@@ -12,7 +12,7 @@ use flumen_wal::{Buffers, Log};
 use tracing::warn;
 
 use super::core::Core;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Reading};
 use super::kept::{self, Kept};
 use super::payload::Record;
 
@@ -134,11 +134,12 @@ impl Owner {
         log: Log,
         kept: Kept,
         bounds: LogBounds,
+        reading: Reading,
     ) -> Result<Owner, Fault> {
         let ended: Arc<Ended> = Arc::default();
         let log = Arc::new(log);
         let buffers = Arc::clone(log.buffers());
-        let keeper = Keeper::new(Arc::clone(&core), Arc::clone(&log));
+        let keeper = Keeper::new(Arc::clone(&core), Arc::clone(&log), reading);
         let owner = Owner {
             log: Mutex::new(Some(log)),
             buffers,

@@ -24,6 +24,13 @@ const FRAME_BYTES_MAX: usize = 1 << 20;
 pub enum SalvageError {
     /// The channel cannot be read.
     Image(ImageError),
+    /// The disk does not give a part of the channel, which was not to count as lost.
+    Unreadable {
+        /// The folder of the copy that was begun.
+        folder: PathBuf,
+        /// What is not given.
+        cause: ImageError,
+    },
     /// There is something under the name of the new log already.
     Exists(PathBuf),
     /// The new folder cannot be made.
@@ -49,6 +56,11 @@ impl fmt::Display for SalvageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(error) => error.fmt(f),
+            Self::Unreadable { folder, .. } => write!(
+                f,
+                "the copy in {} is incomplete, because the disk does not give a part of the channel; remove it and begin anew when the disk is mended, or with --unreadable-is-lost",
+                folder.display()
+            ),
             Self::Exists(folder) => write!(
                 f,
                 "{} is there already; name a new folder with --to",
@@ -71,6 +83,7 @@ impl std::error::Error for SalvageError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Image(error) => error.source(),
+            Self::Unreadable { cause, .. } => Some(cause),
             Self::Exists(_) => None,
             Self::Make { cause, .. } => Some(cause),
             Self::Open(cause) => Some(cause),
@@ -91,9 +104,9 @@ pub struct Salvaged {
     pub events: u64,
     /// Records of state that were copied: all that the agent had not yet taken over.
     pub records: u64,
-    /// Damaged frames.
+    /// Frames that are damaged, gone, or not given by the disk, with events that waited.
     pub lost_frames: u64,
-    /// Events in damaged frames; some may have been acknowledged.
+    /// Events in them that were not acknowledged.
     pub lost_events: u64,
     /// Events in frames that are whole and cannot be read by this build.
     pub unreadable_events: u64,
@@ -101,7 +114,8 @@ pub struct Salvaged {
 
 /// Copies the events that wait, in their order, and the records of state into a new log in the folder
 /// `to`, as one of `dataDirs`. The channel itself is not touched. Events get new sequences, from
-/// 0. The copy is durable when this returns well; when it does not, it is incomplete.
+/// 0. The copy is durable when this returns well; when it does not, it is incomplete. What the disk
+/// does not give is left out when the image was opened so, and ends the copy else.
 ///
 /// # Errors
 /// [`SalvageError`].
@@ -133,6 +147,9 @@ pub fn salvage(image: &ChannelImage, to: &Path) -> Result<Salvaged, SalvageError
         forgotten: image.forgotten(),
         result: Salvaged {
             folder,
+            // Those that an opening finds count as acknowledged from then on.
+            lost_frames: image.recovery().quarantined_frames,
+            lost_events: image.recovery().quarantined_items,
             ..Salvaged::default()
         },
     };
@@ -156,11 +173,17 @@ struct Copy {
 impl Copy {
     fn events(&mut self, image: &ChannelImage) -> Result<(), SalvageError> {
         let mut stored = image.stored(image.first_waiting());
-        while let Some(found) = stored.next_stored().map_err(SalvageError::Image)? {
+        let folder = self.result.folder.clone();
+        let unreadable = |cause| SalvageError::Unreadable {
+            folder: folder.clone(),
+            cause,
+        };
+        while let Some(found) = stored.next_stored().map_err(&unreadable)? {
             match found {
                 Stored::Lost { frames, sequences } => {
-                    self.result.lost_frames += frames;
-                    self.result.lost_events += sequences.end - sequences.start;
+                    let missing = image.waiting_in(sequences);
+                    self.result.lost_frames += if missing > 0 { frames } else { 0 };
+                    self.result.lost_events += missing;
                 }
                 Stored::Unreadable { sequences, .. } => {
                     self.result.unreadable_events += sequences.end - sequences.start;

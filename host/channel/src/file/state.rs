@@ -19,6 +19,7 @@ use flumen_core::EventBatch;
 use flumen_core::channel::{ChannelFill, TakeLimits};
 use flumen_wal::Failure;
 
+mod aside;
 mod calls;
 mod undecided;
 
@@ -145,6 +146,7 @@ impl State {
             events: held.events,
             leased_events: leased.events,
             bytes: held.size,
+            set_aside_events: self.accounts.aside().events,
         }
     }
 

@@ -11,6 +11,7 @@ mod restart;
 mod rig;
 mod sealed;
 mod several;
+mod unreadable;
 
 use std::path::Path;
 use std::sync::Arc;

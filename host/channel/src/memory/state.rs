@@ -35,6 +35,7 @@ impl State {
             events: held.events,
             leased_events: leased.events,
             bytes: bytes(held.size),
+            set_aside_events: 0,
         }
     }
 

@@ -131,6 +131,7 @@ impl State {
             events: held.events,
             leased_events: leased.events,
             bytes: held.size,
+            set_aside_events: 0,
         }
     }
 

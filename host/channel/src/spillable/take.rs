@@ -151,7 +151,7 @@ async fn from_overflow(
 /// The overflow gave nothing, and should have something.
 fn look_again(shared: &Arc<Shared>, overflow: &dyn Channel) {
     let fill = overflow.fill();
-    if fill.events > fill.leased_events {
+    if fill.moving_events() > fill.leased_events {
         // It is slow. The caller asks again.
         return;
     }
@@ -159,7 +159,7 @@ fn look_again(shared: &Arc<Shared>, overflow: &dyn Channel) {
     if missing > 0 {
         warn!(
             channel = %shared.name,
-            "{missing} events that should be in the overflow are not there"
+            "{missing} events that should be in the overflow are not there, or its disk does not give them"
         );
     }
 }

@@ -20,7 +20,15 @@ pub(crate) enum ChannelCommand {
     Show(ChannelChoice),
     Dump(ChannelChoice, DumpArguments),
     Verify(ChannelChoice),
-    Salvage(ChannelChoice, PathBuf),
+    Salvage(ChannelChoice, SalvageArguments),
+}
+
+/// What to copy where.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SalvageArguments {
+    pub(crate) to: PathBuf,
+    /// What the disk does not give is left out, and no error.
+    pub(crate) unreadable_is_lost: bool,
 }
 
 /// A channel, by one of two names.
@@ -64,6 +72,7 @@ pub(super) struct Collected {
     count: Option<u64>,
     body_bytes: Option<u64>,
     is_text: bool,
+    unreadable_is_lost: bool,
 }
 
 impl Collected {
@@ -75,6 +84,7 @@ impl Collected {
             FlagId::Count => self.count = Some(number(flag, value)?),
             FlagId::BodyBytes => self.body_bytes = Some(number(flag, value)?),
             FlagId::Text => self.is_text = true,
+            FlagId::UnreadableIsLost => self.unreadable_is_lost = true,
             _ => {}
         }
         Ok(())
@@ -166,7 +176,11 @@ impl Collected {
         let Some(to) = self.to else {
             return wrong("flag --to is missing: the new folder");
         };
-        Ok(Command::Channel(ChannelCommand::Salvage(choice, to)))
+        let arguments = SalvageArguments {
+            to,
+            unreadable_is_lost: self.unreadable_is_lost,
+        };
+        Ok(Command::Channel(ChannelCommand::Salvage(choice, arguments)))
     }
 
     pub(super) fn import(

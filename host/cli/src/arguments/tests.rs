@@ -342,7 +342,23 @@ fn a_channel_is_named_by_its_folder_or_by_its_configuration() {
     );
     assert_eq!(
         command("channel salvage d --to e"),
-        ChannelCommand::Salvage(ChannelChoice::Folder("d".into()), "e".into())
+        ChannelCommand::Salvage(
+            ChannelChoice::Folder("d".into()),
+            SalvageArguments {
+                to: "e".into(),
+                unreadable_is_lost: false
+            }
+        )
+    );
+    assert_eq!(
+        command("channel salvage --unreadable-is-lost d --to e"),
+        ChannelCommand::Salvage(
+            ChannelChoice::Folder("d".into()),
+            SalvageArguments {
+                to: "e".into(),
+                unreadable_is_lost: true
+            }
+        )
     );
     let arguments = DumpArguments {
         from: Some(0),

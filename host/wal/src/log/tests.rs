@@ -282,7 +282,7 @@ fn an_image_reads_what_the_log_holds_and_writes_nothing() {
         log.append_and_wait(record(&format!("{n}"))).unwrap();
     }
     let only: Arc<dyn LogIo> = Arc::new(crate::ReadOnlyFolder::new(folder.path()));
-    let held = crate::Image::open(Arc::clone(&only), &mut ()).err();
+    let held = crate::Image::open(Arc::clone(&only), &mut (), true).err();
     assert!(matches!(held, Some(OpenError::Held)));
     log.close().unwrap();
     let names = || {
@@ -291,7 +291,7 @@ fn an_image_reads_what_the_log_holds_and_writes_nothing() {
         names
     };
     let before = names();
-    let image = crate::Image::open(Arc::clone(&only), &mut ()).unwrap();
+    let image = crate::Image::open(Arc::clone(&only), &mut (), true).unwrap();
     assert_eq!(image.count().item, 10);
     assert_eq!(image.recovery().pending_items, 10);
     let mut reader = image.reader(3);

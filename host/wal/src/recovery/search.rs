@@ -52,7 +52,8 @@ pub(super) struct Search<'io> {
     /// Which segment of which log stands under the name of another.
     pub(super) strays: BTreeMap<u64, Option<(LogId, u64)>>,
     pub(super) unreadable_is_lost: bool,
-    unreadable_snapshots: u64,
+    /// The newest segment whose snapshot the disk does not give.
+    unreadable_snapshot: Option<u64>,
     pub(super) report: Recovery,
 }
 
@@ -81,7 +82,7 @@ impl<'io> Search<'io> {
             snapshot: Vec::new(),
             strays: BTreeMap::new(),
             unreadable_is_lost,
-            unreadable_snapshots: 0,
+            unreadable_snapshot: None,
             report: Recovery::default(),
         }
     }
@@ -112,28 +113,15 @@ impl<'io> Search<'io> {
             }
         }
         self.chain.reverse();
-        if self.snapshot.is_empty() && self.unreadable_snapshots > 0 && !self.unreadable_is_lost {
-            return Err(super::unreadable("read any snapshot of the log"));
+        if let Some(number) = self.unreadable_snapshot
+            && self.snapshot.is_empty()
+            && !self.unreadable_is_lost
+        {
+            let at = u64::from(DATA_START);
+            return Err(super::unreadable("the only snapshot", number, at));
         }
-        if self.log.is_none() {
-            self.log = self.log_of_older();
-        }
+        self.log = self.which_log()?;
         self.nothing_foreign_is_newer()
-    }
-
-    /// Which log the segments before the chain belong to, when the heads of the chain do not say.
-    /// Else the log would go on as another one.
-    fn log_of_older(&self) -> Option<LogId> {
-        let first = self.chain.first()?.number;
-        self.segments.range(..first).rev().find_map(|number| {
-            let name = FileName::Segment(*number).to_string();
-            let mut blocks = vec![0; DATA_START as usize];
-            let read = self.io.open(&name).and_then(|f| f.read_at(0, &mut blocks));
-            let header = read
-                .ok()
-                .and_then(|_| SegmentHeader::decode(&blocks).ok())?;
-            (header.number == *number).then_some(header.log)
-        })
     }
 
     /// A segment of another log under a name that ours could have does not come from a crash.
@@ -151,9 +139,9 @@ impl<'io> Search<'io> {
 
     fn belongs(&mut self, probe: &Probe) -> Result<(), OpenError> {
         match (self.log, probe.log) {
-            (Some(own), Some(other)) if own != other => Err(OpenError::Foreign {
-                segment: FileName::Segment(probe.number).to_string(),
-            }),
+            (Some(own), Some(other)) if own != other => {
+                Err(self.two_logs(self.chain_told_by(), probe.number))
+            }
             (None, Some(log)) => {
                 self.log = Some(log);
                 Ok(())
@@ -224,7 +212,10 @@ impl<'io> Search<'io> {
             return match unreadable {
                 0 => Ok(Probed::Unused),
                 _ if self.unreadable_is_lost => Ok(Probed::Stray(None)),
-                _ => Err(super::unreadable("read a segment of the log")),
+                _ => {
+                    let at = scan.window().unreadable_in(&(0..length)).unwrap_or(0);
+                    Err(super::unreadable("the records", number, at))
+                }
             };
         };
         let begins = header.kind == Kind::Snapshot && header.position.offset() == DATA_START;
@@ -253,7 +244,9 @@ impl<'io> Search<'io> {
                     && frame.header.position == Position::new(probe.number, DATA_START)
                     && snapshot::decode(frame.payload).is_some()
             });
-        self.unreadable_snapshots += u64::from(read.is_err());
+        if read.is_err() {
+            self.unreadable_snapshot.get_or_insert(probe.number);
+        }
         if !whole {
             self.snapshot.clear();
         }

@@ -7,6 +7,7 @@
 mod crash;
 mod damage;
 mod faults;
+mod foreign;
 mod model;
 mod mutations;
 mod space;

@@ -125,6 +125,12 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         scenarios: &["kill-at-random"],
         rounds: 40,
     },
+    Mutation {
+        name: "second-head",
+        kind: Kind::Log,
+        scenarios: &["damage-foreign-newest"],
+        rounds: 60,
+    },
 ];
 
 /// Protections that the driver goes without, instead of the log.

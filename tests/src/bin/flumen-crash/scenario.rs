@@ -166,7 +166,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "damage-foreign-newest",
         about: "a segment of another log lies in the place of the newest one",
-        stores: &[(Log, 0), (Channel, 0)],
+        stores: &[(Log, 6), (Channel, 6)],
         round: damage::foreign_newest,
     },
     Scenario {

@@ -25,6 +25,7 @@ fn open(settings: &flumen_core::settings::Settings, window: Window) -> Arc<FileC
         io: Arc::new(Folder::new(&place)),
         keyring: Default::default(),
         window,
+        waits: Default::default(),
     };
     let channel = FileChannel::open_on(ground, &name, setup, clock(), &place);
     Arc::new(channel.unwrap())

@@ -87,6 +87,7 @@ fn open_on(disk: &Disk, settings: &Settings) -> Arc<FileChannel> {
         io: disk.io(),
         keyring: Default::default(),
         window: Window::default(),
+        waits: Default::default(),
     };
     let setup = Setup::read(&name, settings).unwrap();
     let opened = FileChannel::open_on(ground, &name, setup, clock(), Path::new("disk"));

@@ -1,6 +1,6 @@
 //! Random lives against a model that knows what was confirmed.
 
-use flumen_core::channel::Lease;
+use flumen_core::channel::{Channel, Lease};
 use flumen_wal::simulation::Crash;
 use proptest::prelude::*;
 
@@ -17,6 +17,9 @@ enum Action {
     GiveBack(usize),
     Close,
     Crash(Crash),
+    /// The disk does not give a block of some put any more.
+    Break(u64),
+    Mend,
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -34,6 +37,8 @@ fn action() -> impl Strategy<Value = Action> {
             any::<u64>().prop_map(|seed| Crash::PowerCut { seed }),
         ]
         .prop_map(Action::Crash),
+        1 => any::<u64>().prop_map(Action::Break),
+        1 => Just(Action::Mend),
     ]
 }
 
@@ -66,6 +71,8 @@ fn run(strict: bool, window: Window, actions: Vec<Action>) {
                     rig.ack(lease, kept);
                 }
             }
+            Action::Break(which) => rig.break_block(which),
+            Action::Mend => rig.disk.make_readable(),
             Action::GiveBack(place) => drop(end(&mut leases, place)),
             Action::Close => {
                 leases.clear();
@@ -80,6 +87,10 @@ fn run(strict: bool, window: Window, actions: Vec<Action>) {
     }
     leases.clear();
     rig.close();
+    // Whatever was set aside is there when the disk gives it again.
+    rig.disk.make_readable();
+    rig.close();
+    assert_eq!(rig.channel().fill().set_aside_events, 0);
 }
 
 proptest! {

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use flumen_core::channel::{Channel, Lease};
-use flumen_core::settings::Value;
+use flumen_core::settings::{Settings, Value};
 use flumen_core::{ComponentName, Fault};
 use flumen_wal::simulation::{Crash, Disk};
 use tokio::runtime::Runtime;
 
 use super::super::options::Setup;
+use super::super::patience::Waits;
 use super::super::window::Window;
 use super::super::{FileChannel, Ground};
 use super::{LONG, at_most, clock, events, put_with, record, seen, settings};
@@ -20,6 +22,16 @@ pub(super) const DISK_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bytes behind the number in each body.
 const MORE: usize = 90;
+
+/// A disk that a test owns is asked again at once.
+const SHORT: Waits = Waits {
+    first: Duration::from_millis(1),
+    longest: Duration::from_millis(1),
+    tries: 0,
+};
+
+/// A wait for events that is asked for again, because they may be set aside meanwhile.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// What became of an event, as far as anybody was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +53,7 @@ pub(super) struct Rig {
     pub(super) channel: Option<Arc<FileChannel>>,
     strict: bool,
     window: Window,
+    waits: Waits,
     /// By number.
     pub(super) known: BTreeMap<u64, Known>,
     puts: u64,
@@ -60,6 +73,7 @@ impl Rig {
             channel: None,
             strict,
             window,
+            waits: Waits { tries: 3, ..SHORT },
             known: BTreeMap::new(),
             puts: 0,
             last_record: None,
@@ -67,19 +81,31 @@ impl Rig {
         }
     }
 
-    pub(super) fn open(&mut self) -> Result<(), Fault> {
+    /// From the next opening on waits for its disk as long as it takes.
+    pub(super) fn patient(&mut self) {
+        self.waits = Waits {
+            tries: u32::MAX,
+            ..SHORT
+        };
+    }
+
+    pub(super) fn settings(&self) -> Settings {
         let word = if self.strict { "strict" } else { "lazy" };
         let text = |text: &str| Value::Text(text.to_owned());
-        let settings = settings(Path::new("disk"))
+        settings(Path::new("disk"))
             .with("durability", text("sync"))
-            .with("acknowledge", text(word));
+            .with("acknowledge", text(word))
+    }
+
+    pub(super) fn open(&mut self) -> Result<(), Fault> {
         let name = ComponentName::new("c1");
-        let mut setup = Setup::read(&name, &settings)?;
+        let mut setup = Setup::read(&name, &self.settings())?;
         setup.changing.free_bytes_min = 0;
         let ground = Ground {
             io: self.disk.io(),
             keyring: Default::default(),
             window: self.window,
+            waits: self.waits,
         };
         let channel = FileChannel::open_on(ground, &name, setup, clock(), Path::new("disk"))?;
         self.channel = Some(Arc::new(channel));
@@ -120,12 +146,7 @@ impl Rig {
     }
 
     pub(super) fn take(&mut self, count: usize) -> Option<Lease> {
-        let channel = self.channel();
-        if channel.fill().events == channel.fill().leased_events {
-            return None;
-        }
-        let taken = self.runtime.block_on(channel.take(at_most(count), LONG));
-        let lease = taken.ok()?;
+        let lease = self.taken(count)?;
         for (_, number) in seen(&lease) {
             let known = self.known[&number];
             assert!(
@@ -134,6 +155,25 @@ impl Rig {
             );
         }
         Some(lease)
+    }
+
+    /// Takes what there is; nothing when nothing more can come. While the disk is waited for takes
+    /// fail.
+    fn taken(&self, count: usize) -> Option<Lease> {
+        let channel = self.channel();
+        let begun = Instant::now();
+        loop {
+            let fill = channel.fill();
+            if fill.moving_events() == fill.leased_events {
+                return None;
+            }
+            let taken = self.runtime.block_on(channel.take(at_most(count), MOMENT));
+            match taken {
+                Ok(lease) => return Some(lease),
+                Err(_) if self.disk.is_stopped() => return None,
+                Err(error) => assert!(begun.elapsed() < LONG, "{error:?}"),
+            }
+        }
     }
 
     /// Acknowledges a lease but for these of its events.
@@ -166,45 +206,79 @@ impl Rig {
         self.power_off();
         self.channel = None;
         self.disk.crash(crash);
-        self.open().unwrap();
+        self.open_or_mend();
         self.check();
     }
 
     /// Ends this life in order.
     pub(super) fn close(&mut self) {
+        self.close_unchecked();
+        self.check();
+    }
+
+    /// The same, without a look at what there is.
+    pub(super) fn close_unchecked(&mut self) {
         self.channel = None;
         for known in self.known.values_mut() {
             if *known == Known::MayBeGone && !self.disk.is_stopped() {
                 *known = Known::Gone;
             }
         }
-        self.open().unwrap();
-        self.check();
+        self.open_or_mend();
+    }
+
+    /// The disk does not give some block any more, of frames or of snapshots.
+    pub(super) fn break_block(&self, which: u64) {
+        let names = self.disk.names();
+        let segments: Vec<_> = names
+            .iter()
+            .filter(|own| own.starts_with("segment-"))
+            .collect();
+        let name = segments[which as usize % segments.len()];
+        let blocks = self.disk.bytes(name).len() as u64 / 4096 - 2;
+        let block = 2 + which / 64 % blocks;
+        self.disk
+            .make_unreadable(name, block * 4096..(block + 1) * 4096);
+    }
+
+    /// A disk that does not give what has to be known is mended.
+    fn open_or_mend(&mut self) {
+        if let Err(fault) = self.open() {
+            assert!(fault.to_string().contains("salvage"), "{fault}");
+            self.disk.make_readable();
+            self.open().unwrap();
+        }
     }
 
     /// What the channel holds is what it has to hold, in order. It is given back, and the model
     /// knows more than before: what was unknown is settled.
     pub(super) fn check(&mut self) {
         let channel = self.channel();
-        let fill = channel.fill();
         let mut leases = Vec::new();
         let mut found: Vec<(u64, u64)> = Vec::new();
-        while channel.fill().leased_events < channel.fill().events {
-            let taken = self.runtime.block_on(channel.take(at_most(100), LONG));
-            let lease = taken.unwrap();
+        while let Some(lease) = self.taken(100) {
             found.extend(seen(&lease));
             leases.push(lease);
         }
+        let fill = channel.fill();
+        let aside = fill.set_aside_events;
+        let mut waits_aside = 0;
         assert!(found.is_sorted(), "sequences and numbers rise: {found:?}");
         let numbers: Vec<u64> = found.iter().map(|(_, number)| *number).collect();
         assert!(numbers.is_sorted_by(|a, b| a < b), "none is doubled");
-        assert_eq!(fill.events, numbers.len() as u64);
+        assert_eq!(fill.events, numbers.len() as u64 + aside);
         assert_eq!(fill.bytes, fill.events * (8 + MORE as u64));
         let mut parts: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
         for (number, known) in &mut self.known {
             let is_there = numbers.binary_search(number).is_ok();
             match *known {
-                Known::Waits => assert!(is_there, "event {number} is lost"),
+                Known::Waits if is_there => {}
+                // The disk does not give it; how many those may be is held against what is told.
+                Known::Waits => {
+                    waits_aside += 1;
+                    continue;
+                }
+                _ if aside > 0 && !is_there && *known != Known::Gone => continue,
                 Known::Gone => assert!(!is_there, "event {number} was acknowledged"),
                 Known::MayBeGone => {}
                 Known::Put { unknown } => {
@@ -214,6 +288,10 @@ impl Rig {
             }
             *known = if is_there { Known::Waits } else { Known::Gone };
         }
+        assert!(
+            waits_aside <= aside,
+            "{waits_aside} events are lost, {aside} set aside"
+        );
         for (put, (there, missing)) in parts {
             assert!(there == 0 || missing == 0, "put {put} was torn");
         }

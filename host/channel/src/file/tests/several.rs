@@ -29,11 +29,12 @@ fn open(disk: &Disk, name: &str) -> Arc<FileChannel> {
     let name = ComponentName::new(name);
     let settings = settings(Path::new("disk")).with("durability", Value::Text("sync".to_owned()));
     let mut setup = Setup::read(&name, &settings).unwrap();
-    setup.fixed.free_bytes_min = 0;
+    setup.changing.free_bytes_min = 0;
     let ground = Ground {
         io: disk.io(),
         keyring: Default::default(),
         window: Window::default(),
+        waits: Default::default(),
     };
     let channel = FileChannel::open_on(ground, &name, setup, clock(), Path::new("disk"));
     Arc::new(channel.unwrap())

@@ -29,6 +29,7 @@ fn after_power_cut(disk: &Disk, log: Log) -> Vec<String> {
     let told = read.map(|read| match read {
         Read::Frame { payload, .. } => String::from_utf8(payload.to_vec()).unwrap(),
         Read::Lost { items, .. } => format!("lost {items:?}"),
+        unreadable @ Read::Unreadable { .. } => panic!("{unreadable:?}"),
     });
     told.collect()
 }

@@ -247,7 +247,7 @@ pub(super) fn segments_of_others_and_of_newer_versions_are_refused() {
     disk.set_bytes(&name_of(1), foreign);
     let calls = disk.calls_of(Call::Write);
     let error = open(&disk, &options()).err().unwrap();
-    assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+    assert!(matches!(error, OpenError::TwoLogs { .. }), "{error}");
     assert_eq!(disk.calls_of(Call::Write), calls, "nothing was written");
     disk.set_bytes(&name_of(1), ours);
     assert!(open(&disk, &options()).is_ok());

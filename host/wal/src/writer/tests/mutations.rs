@@ -4,11 +4,11 @@ use std::panic::catch_unwind;
 use std::time::Instant;
 
 use super::model::WITHOUT;
-use super::{crash, damage, faults, space, unreadable};
+use super::{crash, damage, faults, foreign, space, unreadable};
 use crate::simulation::Mutation;
 
 /// The suites, those that find most for their time first.
-const SUITES: [(&str, fn()); 20] = [
+const SUITES: [(&str, fn()); 21] = [
     (
         "failed sync",
         faults::what_is_confirmed_after_a_failed_sync_survives_a_power_cut_at_once,
@@ -22,6 +22,10 @@ const SUITES: [(&str, fn()); 20] = [
         faults::what_a_failed_log_left_and_an_opening_found_is_durable_then,
     ),
     ("in use", damage::a_log_in_use_is_not_opened),
+    (
+        "foreign newest",
+        foreign::a_stranger_under_the_name_of_the_newest_is_refused_and_nothing_is_changed,
+    ),
     (
         "full",
         space::a_full_log_takes_acknowledgements_and_then_items_again,

@@ -56,7 +56,10 @@ pub(super) fn what_cannot_be_read_for_a_time_is_not_lost() {
         disk.make_unreadable(&name_of(last), stretch.clone());
         match open(&disk, &options()) {
             Ok(log) => assert_eq!(log.report.quarantined_frames, 0),
-            Err(OpenError::Disk { .. }) => {
+            Err(OpenError::Unreadable {
+                segment, offset, ..
+            }) => {
+                assert_eq!((segment, offset), (name_of(last), stretch.start));
                 let (frames, _) = touched(&model, last, stretch);
                 assert!(frames > 0, "block {block} is needed");
             }
@@ -72,7 +75,7 @@ pub(super) fn what_cannot_be_read_for_a_time_is_not_lost() {
     }
     assert!(matches!(
         open(&disk, &options()),
-        Err(OpenError::Disk { .. })
+        Err(OpenError::Unreadable { offset: 8192, .. })
     ));
     disk.make_readable();
     model.reopen(&disk, &options());
@@ -98,4 +101,97 @@ pub(super) fn a_reader_waits_for_what_cannot_be_read_for_a_time() {
     losing.lose_unreadable();
     let read = losing.next().unwrap();
     assert!(matches!(read, Some(Read::Lost { items: lost, .. }) if lost == items));
+}
+
+#[test]
+fn a_reader_passes_over_what_the_disk_does_not_give_when_it_is_told_to() {
+    let (disk, model) = closed();
+    let places = model.places();
+    // The first of a group, so that it has its first block alone.
+    let (position, _, items) = places[2].clone();
+    let log = open(&disk, &options()).unwrap();
+    let at = u64::from(position.offset());
+    disk.make_unreadable(&name_of(position.segment()), at..at + 4096);
+    let mut passing = reader(&disk, &log, 0);
+    passing.pass_unreadable();
+    let mut seen = Vec::new();
+    let mut passed = Vec::new();
+    while let Some(read) = passing.next().unwrap() {
+        match read {
+            Read::Frame { first_item, .. } => seen.push(first_item),
+            Read::Unreadable {
+                position,
+                frames,
+                items,
+            } => passed.push((position, frames, items)),
+            Read::Lost { .. } => panic!("nothing is lost"),
+        }
+    }
+    let others = places.iter().filter(|p| !p.2.is_empty() && p.2 != items);
+    assert_eq!(seen, others.map(|p| p.2.start).collect::<Vec<_>>());
+    assert_eq!(passed, [(position, 1, items.clone())]);
+    let statistics = log.writer.counters().read();
+    assert_eq!(statistics.quarantined_bytes, 0, "it is not damaged");
+
+    disk.make_readable();
+    let mut again = reader(&disk, &log, items.start);
+    let read = again.next().unwrap();
+    assert!(matches!(read, Some(Read::Frame { first_item, .. }) if first_item == items.start));
+}
+
+#[test]
+fn a_reader_passes_over_a_segment_that_is_not_there_when_it_is_told_to() {
+    let (disk, model) = closed();
+    let places = model.places();
+    let first = places[0].0.segment();
+    let rest = places.iter().find(|p| p.0.segment() > first).unwrap();
+    let log = open(&disk, &options()).unwrap();
+    disk.io().rename(&name_of(first), "elsewhere").unwrap();
+    let mut passing = reader(&disk, &log, 0);
+    assert!(matches!(passing.next(), Err(ReadError::Disk { .. })));
+    passing.pass_unreadable();
+    let read = passing.next().unwrap();
+    assert!(
+        matches!(&read, Some(Read::Unreadable { items, .. }) if *items == (0..rest.2.start)),
+        "{read:?}"
+    );
+    let read = passing.next().unwrap();
+    assert!(matches!(read, Some(Read::Frame { first_item, .. }) if first_item == rest.2.start));
+}
+
+#[test]
+fn the_last_frame_of_the_segment_in_use_is_missed_when_it_cannot_be_had() {
+    let disk = Disk::new(DISK_BYTES, 5);
+    let mut model = Model::default();
+    let mut log = open(&disk, &options()).unwrap();
+    model.commit(&mut log.writer, &[put(1, 100)]);
+    model.commit(&mut log.writer, &[put(3, 100)]);
+    let (position, _, items) = model.places().pop().unwrap();
+    let (name, at) = (name_of(position.segment()), u64::from(position.offset()));
+    disk.make_unreadable(&name, at..at + 4096);
+    let mut strict = reader(&disk, &log, 1);
+    assert!(matches!(strict.next(), Err(ReadError::Disk { position: p, .. }) if p == position));
+    strict.pass_unreadable();
+    let read = strict.next().unwrap();
+    assert!(
+        matches!(&read, Some(Read::Unreadable { items: own, .. }) if *own == items),
+        "{read:?}"
+    );
+    assert_eq!(strict.next().unwrap(), None, "once");
+
+    // What comes behind it is read.
+    model.commit(&mut log.writer, &[put(1, 50)]);
+    let read = strict.next().unwrap();
+    assert!(
+        matches!(&read, Some(Read::Frame { first_item, .. }) if *first_item == items.end),
+        "{read:?}"
+    );
+
+    disk.make_readable();
+    change(&disk, &name, |bytes| bytes[at as usize + 80] ^= 1);
+    let read = reader(&disk, &log, 1).next().unwrap();
+    assert!(
+        matches!(&read, Some(Read::Lost { items: own, .. }) if *own == items),
+        "{read:?}"
+    );
 }

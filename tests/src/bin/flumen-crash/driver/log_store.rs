@@ -111,7 +111,7 @@ impl Queue {
                         }
                     }
                 }
-                Read::Lost { frames, items } => {
+                Read::Lost { frames, items } | Read::Unreadable { frames, items, .. } => {
                     let (earlier, before) = self.lost.unwrap_or_default();
                     let waiting = self.done.missing(items.clone());
                     self.unreadable.push(items);
