@@ -177,6 +177,51 @@ impl Drop for Buffer {
     }
 }
 
+/// Bytes that are replaced again and again, in memory as large as the largest of them.
+pub(crate) struct Room {
+    buffers: Arc<Buffers>,
+    buffer: Buffer,
+    length: usize,
+}
+
+impl Room {
+    /// Nothing.
+    pub(crate) fn new() -> Room {
+        let buffers: Arc<Buffers> = Arc::default();
+        Room {
+            buffer: buffers.take(0),
+            buffers,
+            length: 0,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        let memory = self.buffer.memory.bytes();
+        memory.get(..self.length).unwrap_or(memory)
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        let length = self.length;
+        self.buffer.memory().get_mut(..length).unwrap_or_default()
+    }
+
+    /// From now on so many bytes, of any content.
+    pub(crate) fn replace(&mut self, length: usize) -> &mut [u8] {
+        if length > self.buffer.memory.bytes().len() {
+            // Before the new one is made: they need not be there together.
+            self.buffer.memory = Memory::nothing();
+            self.buffer = self.buffers.take(length);
+        }
+        self.length = length;
+        self.bytes_mut()
+    }
+
+    /// Leaves out what is behind so many bytes.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+}
+
 struct Filled {
     buffer: Buffer,
     length: usize,
@@ -253,6 +298,18 @@ mod tests {
         drop(many);
         assert_eq!(buffers.kept_bytes(), KEPT_BYTES_MAX);
         assert_eq!(buffers.lock().memories.len(), KEPT_BYTES_MAX >> 20);
+    }
+
+    #[test]
+    fn bytes_are_replaced_by_more_and_by_less() {
+        let mut room = Room::new();
+        assert_eq!(room.bytes(), []);
+        for length in [5, MAPPED_FROM, 3, MAPPED_FROM * 3, 0] {
+            room.replace(length).fill(length as u8);
+            assert_eq!(room.bytes(), vec![length as u8; length]);
+            room.truncate(length / 2);
+            assert_eq!(room.bytes_mut(), vec![length as u8; length / 2]);
+        }
     }
 
     #[test]

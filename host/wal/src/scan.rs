@@ -9,6 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::buffers::Room;
 use crate::frame::{ALIGNMENT_BYTES, Damage, Frame, HEADER_BYTES, Header, looks_like_frame};
 use crate::io::LogFile;
 use crate::layout::round_up;
@@ -26,7 +27,7 @@ pub(crate) struct Window {
     /// Nothing is read from here on.
     end: u64,
     start: u64,
-    bytes: Vec<u8>,
+    loaded: Room,
     pub(crate) unreadable_blocks: u64,
     /// Where they begin.
     unreadable: BTreeSet<u64>,
@@ -38,7 +39,7 @@ impl Window {
             file,
             end,
             start: 0,
-            bytes: Vec::new(),
+            loaded: Room::new(),
             unreadable_blocks: 0,
             unreadable: BTreeSet::new(),
         }
@@ -71,21 +72,20 @@ impl Window {
     /// the end.
     fn get_all(&mut self, offset: u64, least: u64) -> &[u8] {
         let least = least.min(self.end.saturating_sub(offset));
-        let loaded_end = self.start + self.bytes.len() as u64;
+        let loaded_end = self.start + self.loaded.bytes().len() as u64;
         if offset < self.start || offset + least > loaded_end {
             self.load(offset, least.max(READ_BYTES));
         }
         let from = (offset - self.start) as usize;
-        self.bytes.get(from..).unwrap_or_default()
+        self.loaded.bytes().get(from..).unwrap_or_default()
     }
 
     fn load(&mut self, offset: u64, length: u64) {
         let length = length.min(self.end.saturating_sub(offset));
         self.start = offset;
-        self.bytes.clear();
-        self.bytes.resize(length as usize, 0);
-        match self.file.read_at(offset, &mut self.bytes) {
-            Ok(read) => self.bytes.truncate(read),
+        let bytes = self.loaded.replace(length as usize);
+        match self.file.read_at(offset, bytes) {
+            Ok(read) => self.loaded.truncate(read),
             Err(_) => self.load_by_blocks(offset),
         }
     }
@@ -93,7 +93,7 @@ impl Window {
     /// Reads what can be read, one block at a time: blocks of the disk, so that one that it does not
     /// give takes nothing of the next with it.
     fn load_by_blocks(&mut self, offset: u64) {
-        let (mut at, mut rest) = (offset, self.bytes.as_mut_slice());
+        let (mut at, mut rest) = (offset, self.loaded.bytes_mut());
         while !rest.is_empty() {
             let length = (BLOCK_BYTES - at % BLOCK_BYTES).min(rest.len() as u64);
             let Some((block, behind)) = rest.split_at_mut_checked(length as usize) else {
