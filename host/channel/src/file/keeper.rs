@@ -245,13 +245,9 @@ impl Keeper {
     fn set_aside(&mut self, position: Position, items: Range<u64>) {
         self.reading.patience.passed(Instant::now());
         let events = self.core.with(|state, outside| {
-            let gap = state.gap();
-            // What is in memory is delivered from there.
-            let items = items.start.max(gap.start)..items.end.min(gap.end);
-            if items.is_empty() {
-                state.skip_gap(items.start.min(gap.end), outside);
+            let Some(items) = in_gap(state, &items, outside) else {
                 return 0;
-            }
+            };
             let missing = self.acknowledged.missing(items.clone());
             let missing = missing.saturating_sub(state.hidden_in(&items));
             state.set_aside(items, missing, outside)
@@ -345,13 +341,9 @@ impl Keeper {
 
     fn lose(&self, frames: u64, items: Range<u64>) {
         let lost = self.core.with(|state, outside| {
-            let gap = state.gap();
-            // What is damaged in the log and still in memory is delivered from there.
-            let items = items.start.max(gap.start)..items.end.min(gap.end);
-            if items.is_empty() {
-                state.skip_gap(items.start.min(gap.end), outside);
+            let Some(items) = in_gap(state, &items, outside) else {
                 return 0;
-            }
+            };
             let missing = self.acknowledged.missing(items.clone());
             state.fill_gap(Filled::Lost { items, missing }, outside)
         });
@@ -391,4 +383,16 @@ impl Keeper {
             error!(channel = %self.core.name, "file channel cannot deliver what is in it: {message}");
         }
     }
+}
+
+/// Of items that the log does not give those that are not in memory. What is there is delivered from
+/// there; when that is all, the gap begins behind them.
+fn in_gap(state: &mut State, items: &Range<u64>, outside: &mut Outside) -> Option<Range<u64>> {
+    let gap = state.gap();
+    let items = items.start.max(gap.start)..items.end.min(gap.end);
+    if items.is_empty() {
+        state.skip_gap(items.start.min(gap.end), outside);
+        return None;
+    }
+    Some(items)
 }

@@ -127,18 +127,24 @@ async fn is_aborted(processor: &Processor) {
         .expect("aborted in time");
 }
 
-#[tokio::test]
-async fn a_commit_that_has_begun_is_not_given_up_with_its_source() {
-    let gated = Gated::new();
-    let channel: Arc<dyn Channel> = Arc::clone(&gated) as Arc<dyn Channel>;
+/// A source that was aborted in the middle of a commit, and the parts of its successor.
+async fn aborted(gated: &Arc<Gated>) -> (tokio::task::JoinHandle<bool>, SourceParts) {
+    let channel: Arc<dyn Channel> = Arc::clone(gated) as Arc<dyn Channel>;
     let first = parts(counting(), &channel);
     let second = first.clone();
     let task = SourceTask::spawn(first, None);
     gated.begins().await;
-
     // No time at all to end well, so it is aborted; its commit goes on, and its end waits for that.
-    let ended = tokio::spawn(task.end(StopReason::Drain, Duration::ZERO));
+    let ending = tokio::spawn(task.end(StopReason::Drain, Duration::ZERO));
     is_aborted(&second.processor).await;
+    (ending, second)
+}
+
+#[tokio::test]
+async fn a_commit_that_has_begun_is_not_given_up_with_its_source() {
+    let gated = Gated::new();
+    let channel: Arc<dyn Channel> = Arc::clone(&gated) as Arc<dyn Channel>;
+    let (ended, second) = aborted(&gated).await;
     let successor = SourceTask::spawn(second, None);
     gated.open.send_replace(true);
     assert!(!ended.await.expect("an end"));
@@ -163,12 +169,7 @@ async fn a_commit_that_has_begun_is_not_given_up_with_its_source() {
 async fn a_successor_that_is_stopped_does_not_wait_for_a_commit() {
     let gated = Gated::new();
     let channel: Arc<dyn Channel> = Arc::clone(&gated) as Arc<dyn Channel>;
-    let first = parts(counting(), &channel);
-    let second = first.clone();
-    let task = SourceTask::spawn(first, None);
-    gated.begins().await;
-    let ending = tokio::spawn(task.end(StopReason::Drain, Duration::ZERO));
-    is_aborted(&second.processor).await;
+    let (ending, second) = aborted(&gated).await;
     let successor = SourceTask::spawn(second, None);
     assert!(successor.end(StopReason::Drain, DEADLINE).await);
     gated.open.send_replace(true);
