@@ -198,10 +198,9 @@ mod tests {
     fn a_program_is_started_on_its_port_and_with_its_folder() {
         let peer = Peer {
             name: "perl".to_owned(),
-            command: "perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(Listen => 5, \
-                      LocalPort => {port}, ReuseAddr => 1) or die; open $f, \">\", \
-                      \"{folder}/lines\"; while ($s = $l->accept) { while (<$s>) { print $f $_ } \
-                      $f->flush }'"
+            command: "perl -MIO::Socket::INET -e 'open $f, \">\", \"{folder}/lines\"; $l = \
+                      IO::Socket::INET->new(Listen => 5, LocalPort => {port}, ReuseAddr => 1) or \
+                      die; while ($s = $l->accept) { while (<$s>) { print $f $_ } $f->flush }'"
                 .to_owned(),
         };
         let folder = tempfile::tempdir().unwrap();
