@@ -227,6 +227,12 @@ impl StateFolder {
         })
     }
 
+    /// Ends the commits that were left open for the next life, and says how many they were. For when
+    /// channels can keep no more records for their sake: one failed disk must not stop everybody.
+    pub(crate) fn give_up_left_open(&self) -> usize {
+        self.shared.change(Memory::give_up_left)
+    }
+
     /// Every commit up to this generation has ended, in this life or an earlier one.
     pub(crate) fn floor(&self) -> u64 {
         self.shared.lock().floor()
@@ -353,6 +359,9 @@ impl Generation<'_> {
     /// It does not end in this life: the next start asks the channels whether it counts. The floor
     /// stays below it, and channels keep their records, up to their bound.
     pub(crate) fn leave_open(self) {
+        self.states
+            .shared
+            .change(|memory| memory.leave(self.number));
         std::mem::forget(self);
     }
 

@@ -48,6 +48,39 @@ impl Commit {
         !self.pending.0.is_empty() || self.state.is_some()
     }
 
+    /// What durable channels keep with the events; nothing when there is none.
+    fn record(&self, generation: &Generation<'_>) -> Result<Option<StateRecord>, ProcessFailure> {
+        let Some(first) = durable(&self.parts).next() else {
+            return Ok(None);
+        };
+        let is_full = |part: &&PutPart| part.channel.kept_record_bytes() > KEPT_RECORD_BYTES_MAX;
+        if let Some(full) = durable(&self.parts).find(is_full) {
+            return Err(self.too_many_records(full.channel.name()));
+        }
+        let name = first.channel.name();
+        let changes = self.pending.changes(self.state.as_ref());
+        let bytes = record::bounded(&changes, name);
+        let bytes = bytes.map_err(|fault| component_failure(name, fault))?;
+        Ok(Some(StateRecord {
+            generation: generation.number(),
+            bytes,
+        }))
+    }
+
+    /// A channel keeps as many records as it may. Those that are kept for puts which a failed disk
+    /// left open are let go: what is gained by them is less than that all sources stand still.
+    fn too_many_records(&self, channel: &ComponentName) -> ProcessFailure {
+        let given_up = self.states.give_up_left_open();
+        if given_up > 0 {
+            error!(
+                %channel,
+                "{given_up} puts that a failed disk left open are not decided any more, so that states can be written; each may be in one of its channels alone, or come twice"
+            );
+        }
+        let message = "the states of guests and sources cannot be written, and the channel keeps as many as it can; make room where the state folder is";
+        component_failure(channel, Fault::transient(Side::Machine, message))
+    }
+
     /// One transaction: nothing of it is put, or all of it.
     pub(super) async fn run(self) -> Result<(), ProcessFailure> {
         // Ends when the put is through, or not to be. Most puts need no number, and pay nothing for
@@ -58,7 +91,7 @@ impl Commit {
         };
         let state = self.state.as_ref();
         let record = match &generation {
-            Some(generation) => self.pending.record(generation, &self.parts, state)?,
+            Some(generation) => self.record(generation)?,
             None => None,
         };
         if let Err(error) = put_all(&self.parts, record.as_ref()).await {
@@ -87,23 +120,8 @@ impl Pending {
             .extend(pending.map(|pending| (name.clone(), pending)));
     }
 
-    /// What durable channels keep with the events; nothing when there is none.
-    fn record(
-        &self,
-        generation: &Generation<'_>,
-        parts: &[PutPart],
-        state: Option<&SourceState>,
-    ) -> Result<Option<StateRecord>, ProcessFailure> {
-        let Some(first) = durable(parts).next() else {
-            return Ok(None);
-        };
-        if let Some(full) =
-            durable(parts).find(|part| part.channel.kept_record_bytes() > KEPT_RECORD_BYTES_MAX)
-        {
-            let message = "the states of guests and sources cannot be written, and the channel keeps as many as it can; make room where the state folder is";
-            let fault = Fault::transient(Side::Machine, message);
-            return Err(component_failure(full.channel.name(), fault));
-        }
+    /// What changes with the events.
+    fn changes(&self, state: Option<&SourceState>) -> Vec<Change> {
         let mut changes = Vec::new();
         if let Some(state) = state {
             let component = source_name(&state.source);
@@ -123,13 +141,7 @@ impl Pending {
                 write,
             }));
         }
-        let name = first.channel.name();
-        let bytes = record::bounded(&changes, name);
-        let bytes = bytes.map_err(|fault| component_failure(name, fault))?;
-        Ok(Some(StateRecord {
-            generation: generation.number(),
-            bytes,
-        }))
+        changes
     }
 
     /// The batch is put: what follows from that happens in one step, and nothing of it is written

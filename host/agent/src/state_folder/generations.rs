@@ -8,6 +8,8 @@ pub(super) struct Generations {
     next: u64,
     /// As many as commits are under way.
     open: BTreeSet<u64>,
+    /// Those of them that the next life shall decide.
+    left: BTreeSet<u64>,
     /// The floor of an earlier life that gave out more: of those above it some may have been under
     /// way when it ended. Until their channels have decided them it is the floor of this life too.
     undecided_above: Option<u64>,
@@ -19,6 +21,7 @@ impl Default for Generations {
         Self {
             next: 1,
             open: BTreeSet::new(),
+            left: BTreeSet::new(),
             undecided_above: None,
         }
     }
@@ -34,6 +37,18 @@ impl Generations {
 
     pub(super) fn end(&mut self, generation: u64) {
         self.open.remove(&generation);
+    }
+
+    /// It stays open, for the next life to decide.
+    pub(super) fn leave(&mut self, generation: u64) {
+        self.left.insert(generation);
+    }
+
+    /// Ends those that were left for the next life, and says how many they were.
+    pub(super) fn give_up_left(&mut self) -> usize {
+        let left = std::mem::take(&mut self.left);
+        self.open.retain(|own| !left.contains(own));
+        left.len()
     }
 
     /// Every generation up to this one has ended.
@@ -79,6 +94,19 @@ mod tests {
         generations.pass(3);
         assert_eq!(generations.begin(), 10, "numbers never come again");
         assert_eq!(generations.floor(), 9);
+    }
+
+    #[test]
+    fn what_is_left_for_the_next_life_holds_the_floor_until_it_is_given_up() {
+        let mut generations = Generations::default();
+        let (left, under_way) = (generations.begin(), generations.begin());
+        generations.leave(left);
+        assert_eq!(generations.floor(), 0);
+        assert_eq!(generations.give_up_left(), 1);
+        assert_eq!(generations.floor(), 1, "the other is under way");
+        generations.end(under_way);
+        assert_eq!(generations.floor(), 2);
+        assert_eq!(generations.give_up_left(), 0);
     }
 
     #[test]

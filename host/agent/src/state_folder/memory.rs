@@ -189,6 +189,22 @@ impl Memory {
         self.wake_if_idle();
     }
 
+    /// A commit stays open, for the next life to decide.
+    pub(super) fn leave(&mut self, generation: u64) {
+        self.generations.leave(generation);
+    }
+
+    /// Ends the commits that were left for the next life, and says how many they were.
+    pub(super) fn give_up_left(&mut self) -> usize {
+        let given_up = self.generations.give_up_left();
+        if given_up > 0 {
+            self.commits += 1;
+            note(&mut self.changed, || Key::Floor);
+            self.wake_if_idle();
+        }
+        given_up
+    }
+
     /// The state of this owner is that of this generation now.
     pub(super) fn applied(&mut self, owner: &ComponentName, generation: u64) {
         self.applied.insert(owner.clone(), generation);
