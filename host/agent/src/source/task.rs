@@ -204,7 +204,19 @@ impl Run {
             return Ok(());
         }
         let started = Instant::now();
+        let context = self.context();
+        let ran = AssertUnwindSafe(instance.run(context)).catch_unwind().await;
+        if started.elapsed() > crate::back_off::HEALTHY_AFTER {
+            self.back_off.succeeded();
+        }
+        *source = Some(instance);
+        ran.unwrap_or_else(|_| Err(panicked()))
+    }
+
+    /// What an instance works with.
+    fn context(&self) -> SourceContext {
         let processor = Arc::clone(&self.parts.processor);
+        let state = processor.last_state(&self.parts.name);
         let processor: Arc<dyn ChannelProcessor> = match self.parts.versions.is_on_probation() {
             true => Arc::new(Observed {
                 processor,
@@ -212,20 +224,14 @@ impl Run {
             }),
             false => processor,
         };
-        let context = SourceContext {
+        SourceContext {
             name: self.parts.name.clone(),
             processor,
             stop: Arc::new(self.stop.clone()),
             counters: Arc::clone(&self.parts.counters),
             clock: Arc::clone(&self.parts.clock),
-            state: self.parts.processor.last_state(&self.parts.name),
-        };
-        let ran = AssertUnwindSafe(instance.run(context)).catch_unwind().await;
-        if started.elapsed() > crate::back_off::HEALTHY_AFTER {
-            self.back_off.succeeded();
+            state,
         }
-        *source = Some(instance);
-        ran.unwrap_or_else(|_| Err(panicked()))
     }
 
     fn tell_live(&self, source: Option<&dyn Source>) {
