@@ -26,6 +26,9 @@ pub(crate) const TAKE_WAIT: Duration = Duration::from_millis(20);
 /// How long a take may need while a backlog is read from the disk. Only a failure takes it.
 const LIST_WAIT: Duration = Duration::from_secs(20);
 
+/// How long one of its tries waits: what it waits for may be found to be lost, and nobody wakes it then.
+const LIST_STEP: Duration = Duration::from_millis(500);
+
 /// Events of one put or take.
 const TRANSACTION_EVENTS: i64 = 1_000;
 
@@ -136,18 +139,19 @@ impl Driven {
         seen: &mut dyn FnMut(Seen) -> Result<()>,
     ) -> Result<()> {
         let mut leases = Vec::new();
+        let mut since = Instant::now();
         loop {
             let fill = self.channel.fill();
             if fill.events == fill.leased_events {
                 break;
             }
-            let taken = self.take(runtime, TRANSACTION_EVENTS as usize, LIST_WAIT)?;
+            let taken = self.take(runtime, TRANSACTION_EVENTS as usize, LIST_STEP)?;
             let Some((items, lease)) = taken else {
-                // What was waited for may have been found to be lost meanwhile.
-                let now = self.channel.fill();
-                ensure!(now != fill, "nothing can be taken of {fill:?}");
+                let waits = since.elapsed() < LIST_WAIT;
+                ensure!(waits, "nothing can be taken of {fill:?}");
                 continue;
             };
+            since = Instant::now();
             items
                 .into_iter()
                 .try_for_each(|item| seen(Seen::Item(item)))?;
