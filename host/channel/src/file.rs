@@ -19,10 +19,11 @@
 //! * Bytes are counted as bytes of bodies. After damage they may be counted too high until the
 //!   channel was empty once.
 //!
-//! Limits: one put is at most [`flumen_wal::Options::record_bytes_max`] (16 MiB); states of
-//! records of state that wait for the agent's own store are an eighth of a segment together. Memory: a window of 32 MiB (what was put
-//! last and what is taken next), 16 MiB of records on their way to the disk, and 6 MiB of buffers,
-//! whatever the backlog; a moment after the last event less than 2 MiB.
+//! Limits: one put is at most [`flumen_wal::Options::record_bytes_max`] (16 MiB); records of state
+//! that wait for the agent's own store are an eighth of a segment together. Memory: a window of
+//! 32 MiB (what was put last and what is taken next), 16 MiB of records on their way to the disk,
+//! 6 MiB of buffers and 8 MiB that are kept for the next payloads, whatever the backlog; a moment
+//! after the last event less than 2 MiB.
 //!
 //! ```text
 //! file      the channel as the contract wants it

@@ -7,8 +7,10 @@
 
 use std::fmt;
 use std::str::{FromStr, SplitAsciiWhitespace};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use flumen_wal::Recovery;
 
 /// A numbered body of a producer, as it was submitted or is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +53,22 @@ pub(crate) struct Opened {
     pub(crate) scanned_bytes: u64,
     /// How long it took.
     pub(crate) elapsed_us: u64,
+}
+
+impl Opened {
+    /// What the log reports of an opening that took so long.
+    pub(crate) fn of(recovery: &Recovery, elapsed: Duration) -> Opened {
+        Opened {
+            pending_items: recovery.pending_items,
+            lost_frames: recovery.quarantined_frames,
+            lost_items: recovery.quarantined_items,
+            damaged_snapshots: recovery.damaged_snapshots,
+            missing_segments: recovery.missing_segments,
+            without_snapshot: u64::from(recovery.without_snapshot),
+            scanned_bytes: recovery.scanned_bytes,
+            elapsed_us: elapsed.as_micros() as u64,
+        }
+    }
 }
 
 /// One thing that happened in the driver.

@@ -68,18 +68,7 @@ impl Driven {
         let clock = Arc::new(SystemClock);
         let channel = FileChannel::open(&name, &settings, clock, Beside::Nothing)
             .map_err(|fault| anyhow::Error::msg(format!("{fault}")))?;
-        let elapsed_us = begin.elapsed().as_micros() as u64;
-        let recovery = channel.recovery();
-        let opened = Opened {
-            pending_items: recovery.pending_items,
-            lost_frames: recovery.quarantined_frames,
-            lost_items: recovery.quarantined_items,
-            damaged_snapshots: recovery.damaged_snapshots,
-            missing_segments: recovery.missing_segments,
-            without_snapshot: u64::from(recovery.without_snapshot),
-            scanned_bytes: recovery.scanned_bytes,
-            elapsed_us,
-        };
+        let opened = Opened::of(channel.recovery(), begin.elapsed());
         Ok(Driven {
             channel: Arc::new(channel),
             opened,

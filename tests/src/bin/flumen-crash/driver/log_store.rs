@@ -61,17 +61,7 @@ impl LogStore {
         let cursors = Cursors::default();
         let begin = Instant::now();
         let (log, recovery) = Log::open(io, options, Box::new(cursors.clone()))?;
-        let elapsed_us = begin.elapsed().as_micros() as u64;
-        let opened = Opened {
-            pending_items: recovery.pending_items,
-            lost_frames: recovery.quarantined_frames,
-            lost_items: recovery.quarantined_items,
-            damaged_snapshots: recovery.damaged_snapshots,
-            missing_segments: recovery.missing_segments,
-            without_snapshot: u64::from(recovery.without_snapshot),
-            scanned_bytes: recovery.scanned_bytes,
-            elapsed_us,
-        };
+        let opened = Opened::of(&recovery, begin.elapsed());
         let done = log.acknowledged_at_open().clone();
         let queue = Queue {
             reader: log.reader(done.frontier()),
